@@ -1,0 +1,72 @@
+{#
+    The value of a var as a date literal of SQL, for example cast('2024-01-05' as date), or none when the
+    var is unset. `validate_settings` has already refused anything that is not a date.
+#}
+{% macro date_setting(name) %}
+    {% if var(name) is not none %}
+        {% do return(date_literal(var(name))) %}
+    {% endif %}
+    {% do return(none) %}
+{% endmacro %}
+
+
+{# The Python date of a date or its text YYYY-MM-DD; none for none. #}
+{% macro python_date(value) %}
+    {% if value is not none %}
+        {% do return(modules.datetime.date.fromisoformat(value | string)) %}
+    {% endif %}
+    {% do return(none) %}
+{% endmacro %}
+
+
+{# A date, or its text YYYY-MM-DD, as a literal of SQL that every engine prunes partitions by. #}
+{% macro date_literal(value) %}
+    {% do return("cast('" ~ value ~ "' as date)") %}
+{% endmacro %}
+
+
+{#
+    Refuses a wrong setting before anything is built; runs once, on-run-start. Every message names the
+    setting, its value and what is allowed.
+#}
+{% macro validate_settings() %}
+    {% do _require_date('earliest_date', required=true) %}
+    {% for name in ['run_date', 'restate_from'] %}
+        {% do _require_date(name) %}
+        {% if var(name) is not none and var(name) | string < var('earliest_date') | string %}
+            {% do _refuse(name, "a date on or after earliest_date (" ~ var('earliest_date') ~ ")") %}
+        {% endif %}
+    {% endfor %}
+    {% if var('load_window_days') is not integer or var('load_window_days') is boolean or var('load_window_days') < 0 %}
+        {% do _refuse('load_window_days', "a whole number of days, 0 or more") %}
+    {% endif %}
+    {% if var('max_rejected_share') is not number or var('max_rejected_share') is boolean
+        or not 0 <= var('max_rejected_share') <= 1 %}
+        {% do _refuse('max_rejected_share', "a number from 0 to 1") %}
+    {% endif %}
+    {% if var('test_all_dates') is not boolean %}
+        {% do _refuse('test_all_dates', "true or false") %}
+    {% endif %}
+{% endmacro %}
+
+
+{# Refuses a var that is not a date of the calendar, such as 2024-02-30. #}
+{% macro _require_date(name, required=false) %}
+    {% if var(name) is none and not required %}
+        {% do return(none) %}
+    {% endif %}
+    {% set text = var(name) | string %}
+    {% if not modules.re.match('(?!0000)\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])$', text) %}
+        {% do _refuse(name, "a date written YYYY-MM-DD, such as 2024-01-05") %}
+    {% endif %}
+    {% set month_start = modules.datetime.date(text[:4] | int, text[5:7] | int, 1) %}
+    {% set day = month_start + modules.datetime.timedelta(days=text[8:] | int - 1) %}
+    {% if day.month != month_start.month %}
+        {% do _refuse(name, "a date of the calendar") %}
+    {% endif %}
+{% endmacro %}
+
+
+{% macro _refuse(name, allowed) %}
+    {% do exceptions.raise_compiler_error("The setting " ~ name ~ " is '" ~ var(name) ~ "', but must be " ~ allowed ~ ".") %}
+{% endmacro %}

@@ -1,0 +1,90 @@
+-- What each user has ordered and spent so far, day by day: one row per user and date since the sign-up.
+-- State of a date = state of the date before + what takes effect on the date. So a run carries on from one
+-- stored partition and writes the dates from the first that has changed; restatement_window() finds it.
+{{ config(incremental_strategy='replace_dates') }}
+
+{% set window = restatement_window() %}
+
+with dates as (
+    {{ date_series(window.first_date, window.last_date) }}
+),
+
+users as (
+    select * from {{ ref('dim_users') }}
+    where not is_deleted
+),
+
+orders as (
+    select * from {{ ref('fct_orders') }}
+    where is_counted and order_date <= {{ date_literal(window.last_date) }}
+),
+
+base as (
+    {{ stored_rows("date = " ~ date_literal(window.base_date)) }}
+),
+
+-- Every user has a row on every date since the sign-up, with the address that was valid then.
+user_dates as (
+    select dates.date, users.user_id, users.email
+    from dates
+    inner join users on dates.date >= users.valid_from and dates.date < users.valid_to
+),
+
+-- An order counts from the later of its own date and its user's sign-up.
+order_effects as (
+    select
+        orders.*,
+        greatest(orders.order_date, cast(users.signed_up_at as date)) as effective_date
+    from orders
+    inner join users on orders.user_id = users.user_id and users.is_current
+),
+
+daily_totals as (
+    select
+        user_id,
+        effective_date as date,
+        sum(case when counts_as_order then 1 else 0 end) as order_count,
+        sum(case when counts_as_spend then amount else 0 end) as total_spent,
+        max(case when counts_as_order then created_at end) as last_order_at
+    from order_effects
+    where effective_date >= {{ date_literal(window.first_date) }}
+    group by user_id, effective_date
+),
+
+running_totals as (
+    select
+        user_dates.date,
+        user_dates.user_id,
+        user_dates.email,
+        coalesce(daily_totals.order_count, 0) as daily_order_count,
+        coalesce(daily_totals.total_spent, 0) as daily_total_spent,
+        coalesce(base.order_count, 0)
+        + coalesce(sum(daily_totals.order_count) over (partition by user_dates.user_id order by user_dates.date rows unbounded preceding), 0) as order_count,
+        coalesce(base.total_spent, 0)
+        + coalesce(sum(daily_totals.total_spent) over (partition by user_dates.user_id order by user_dates.date rows unbounded preceding), 0) as total_spent,
+        greatest(base.last_order_at, max(daily_totals.last_order_at) over (partition by user_dates.user_id order by user_dates.date rows unbounded preceding)) as last_order_at
+    from user_dates
+    left join base on user_dates.user_id = base.user_id
+    left join daily_totals
+        on user_dates.user_id = daily_totals.user_id and user_dates.date = daily_totals.date
+),
+
+user_metrics as (
+    select
+        date,
+        user_id,
+        email,
+        cast(order_count as bigint) as order_count,
+        cast(total_spent as decimal(18, 2)) as total_spent,
+        cast(total_spent as double precision) / nullif(cast(order_count as double precision), 0) as avg_order_value,
+        last_order_at,
+        cast(daily_order_count as bigint) as daily_order_count,
+        cast(daily_total_spent as decimal(18, 2)) as daily_total_spent,
+        rank() over (partition by date order by total_spent desc) as spending_rank,
+        {{ date_literal(window.first_date) }} as _restated_from,
+        cast({{ window.orders_revision }} as bigint) as _orders_revision,
+        cast({{ window.users_revision }} as bigint) as _users_revision
+    from running_totals
+)
+
+select * from user_metrics

@@ -1,0 +1,26 @@
+"""dbt-duckdb plugin, configured in profiles.yml: tells the SQL where the lake is and whether it can be read."""
+
+import os
+
+from dbt.adapters.duckdb.plugins import BasePlugin
+from duckdb import DuckDBPyConnection
+
+
+def is_readable(lake_uri: str) -> bool:
+    """Whether a local lake is a folder that can be listed; of an object store only a request can tell.
+
+    DuckDB's glob() cannot: it answers a wrong path with no files, as it does an empty folder.
+    """
+    return "://" in lake_uri or (os.path.isdir(lake_uri) and os.access(lake_uri, os.R_OK | os.X_OK))
+
+
+class Plugin(BasePlugin):
+    """Sets the variables lake_uri (text) and lake_is_readable (boolean) of every DuckDB session."""
+
+    def configure_cursor(self, cursor: DuckDBPyConnection) -> None:
+        lake_uri = self._config["lake_uri"].rstrip("/")
+        cursor.execute("set variable lake_uri = $1", [lake_uri])
+        cursor.execute("set variable lake_is_readable = $1", [is_readable(lake_uri)])
+
+    def initialize(self, plugin_config: dict[str, str]) -> None:
+        self._config = plugin_config
