@@ -36,7 +36,7 @@
 {# The query of one table's files; without any file, of no rows. #}
 {% macro lake_query(files, columns) %}
     {% if query_row("select count(*) from glob(" ~ files ~ ")")[0] == 0 %}
-        {% do return(get_empty_schema_sql(columns)) %}
+        {% do return(no_rows(columns)) %}
     {% endif %}
     select
         {% for column in columns.values() %} cast({{ column.name }} as {{ column.data_type }}) as {{ column.name }}{{ ',' if not loop.last }} {% endfor %}

@@ -29,7 +29,12 @@
             {% for column in key %} and versions.{{ column }} = stored.{{ column }} {% endfor %}
             and (
                 versions.updated_at > stored.updated_at
-                or (versions.updated_at = stored.updated_at and versions.loaded_at >= stored._loaded_at)
+                or (versions.updated_at = stored.updated_at and versions.loaded_at > stored._loaded_at)
+                or (
+                    versions.updated_at = stored.updated_at
+                    and versions.loaded_at = stored._loaded_at
+                    and versions.load_date >= stored._load_date
+                )
             )
         where
             {{ in_load_window('stored._load_date', window) }}

@@ -1,10 +1,18 @@
-{# The newest load date that has rows in raw, read from the partitions after what was processed; or none. #}
-{% macro newest_load_date() %}
+{#
+    The newest load date that has rows in raw, or none. Looks at the newest partitions first, and at all of them
+    only when those are empty.
+
+    processed: the newest load date processed so far, none for none
+#}
+{% macro newest_load_date(processed) %}
     {% set users, orders = ref('stg_users'), ref('stg_orders') %}
-    {% if execute %}
-        {% set processed = [stored_maximum(ref('dim_users'), '_last_load_date'), stored_maximum(ref('fct_orders'), '_last_load_date')] | select | list %}
-        {% set bound = date_literal(processed | max if processed else var('earliest_date')) %}
-        {% do return(query_row("select max(load_date) from (select load_date from " ~ users ~ " where load_date >= " ~ bound ~ " union all select load_date from " ~ orders ~ " where load_date >= " ~ bound ~ ") as loads")[0]) %}
-    {% endif %}
-    {% do return(none) %}
+    {% set newest = namespace(date=none) %}
+    {% for after in [processed, python_date(var('earliest_date'))] if execute and after and not newest.date %}
+        {% set newest.date = query_row(
+            "select max(load_date) from ("
+            ~ "select load_date from " ~ users ~ " union all select load_date from " ~ orders
+            ~ ") as loads where load_date >= " ~ date_literal(after)
+        )[0] %}
+    {% endfor %}
+    {% do return(newest.date) %}
 {% endmacro %}

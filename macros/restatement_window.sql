@@ -12,10 +12,11 @@
     {% set orders, users = ref('fct_orders'), ref('dim_users') %}
     {% set one_day = modules.datetime.timedelta(days=1) %}
     {% set earliest_date = python_date(var('earliest_date')) %}
-    {% set built = built_state() if execute else {'last_date': none, 'orders_revision': 0, 'users_revision': 0} %}
+    {% set processed = [stored_maximum(orders, '_last_load_date'), stored_maximum(users, '_last_load_date')] | select | max or none %}
+    {% set built = built_state(processed) %}
     {% set new_orders = new_revisions(orders, built.orders_revision) %}
     {% set new_users = new_revisions(users, built.users_revision) %}
-    {% set ends = [built.last_date, newest_load_date(), python_date(var('run_date'))] | select | list %}
+    {% set ends = [built.last_date, newest_load_date(processed), python_date(var('run_date'))] | select | list %}
     {% set last_date = (ends | max) if ends else earliest_date - one_day %}
     {% set starts = [
         last_date + one_day,
@@ -35,9 +36,8 @@
 
 
 {# The last date that user_metrics holds (none without rows) and the revisions that it has taken in. #}
-{% macro built_state() %}
+{% macro built_state(processed) %}
     {# The newest partitions are looked at first: the whole table is searched only when they are missing. #}
-    {% set processed = stored_maximum(ref('dim_users'), '_last_load_date') %}
     {% set recent = 'date >= ' ~ date_literal(processed - modules.datetime.timedelta(days=31)) if processed else '1 = 1' %}
     {% set last_date = stored_maximum(this, 'date', recent) or stored_maximum(this, 'date') %}
     {% set state = {'last_date': last_date, 'orders_revision': 0, 'users_revision': 0} %}

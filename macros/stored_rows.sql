@@ -8,8 +8,14 @@
     {% if is_incremental() %}
         select * from {{ this }} where {{ where }}
     {% else %}
-        {{ get_empty_schema_sql(model['columns']) }}
+        {{ no_rows(model['columns']) }}
     {% endif %}
+{% endmacro %}
+
+
+{# A query of no rows with columns as YAML declares them: a dict of name to {name, data_type}. #}
+{% macro no_rows(columns) %}
+    select * from ({{ get_empty_schema_sql(columns) }}) as typed where 1 = 0
 {% endmacro %}
 
 
@@ -21,7 +27,7 @@
 #}
 {% macro stored_maximum(relation, column, where='1 = 1') %}
     {% set stored = load_relation(relation) if execute %}
-    {% if stored and column in adapter.get_columns_in_relation(stored) | map(attribute='name') %}
+    {% if stored and column in run_query('select * from ' ~ stored ~ ' where 1 = 0').column_names %}
         {% do return(query_row("select max(" ~ column ~ ") from " ~ stored ~ " where " ~ where)[0]) %}
     {% endif %}
     {% do return(none) %}
