@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from expectation import expected_metrics, newest_load_date
+from expectation import expected_metrics, is_placeable, newest_load_date
 from project import Project, Row, order, user
 
 STATUSES = {
@@ -83,7 +83,8 @@ class History:
                 rows += self.random.sample(self.versions[table], min(len(self.versions[table]), self.random.randint(0, 2)))
                 rows += [row for row in before if self.random.random() < 0.7]
             rows = [{**row, "_loaded_at": loaded_at} for row in rows]
-            self.versions[table] += [row for row in rows if row not in self.versions[table]]
+            placeable = [row for row in rows if is_placeable(row, load_date, is_user=table == "users")]
+            self.versions[table] += [row for row in placeable if row not in self.versions[table]]
             rows += self.random.choices(rows, k=self.random.choice([0, 0, 1])) if rows else []
             if self.random.random() < 0.15:
                 rows.append(self.unplaceable(table, load_date, loaded_at))
