@@ -11,23 +11,23 @@
 {% macro restatement_window() %}
     {% set orders, users = ref('fct_orders'), ref('dim_users') %}
     {% set one_day = modules.datetime.timedelta(days=1) %}
-    {% set earliest_date = python_date(var('earliest_date')) %}
-    {% set processed = [stored_maximum(orders, '_last_load_date'), stored_maximum(users, '_last_load_date')] | select | max or none %}
-    {% set built = built_state(processed) %}
+    {% set built = built_state(this, users) %}
     {% set new_orders = new_revisions(orders, built.orders_revision) %}
     {% set new_users = new_revisions(users, built.users_revision) %}
-    {% set ends = [built.last_date, newest_load_date(processed), python_date(var('run_date'))] | select | list %}
-    {% set last_date = (ends | max) if ends else earliest_date - one_day %}
-    {% set starts = [
-        last_date + one_day,
-        built.last_date + one_day if is_incremental() and built.last_date else none,
-        new_orders.affected_from if is_incremental() else none,
-        new_users.affected_from,
-        python_date(var('restate_from')) if is_incremental() else none,
+    {% set ends = [
+        built.last_date,
+        newest_load_date(stored_maximum(users, '_last_load_date'), stored_maximum(orders, '_last_load_date')),
+        python_date(var('run_date')),
     ] | select | list %}
+    {% set last_date = ends | max if ends else python_date(var('earliest_date')) - one_day %}
+    {% set starts = [last_date + one_day, new_users.affected_from] %}
+    {% if is_incremental() and built.last_date %}
+        {% do starts.extend([built.last_date + one_day, new_orders.affected_from, python_date(var('restate_from'))]) %}
+    {% endif %}
+    {% set first_date = starts | select | min %}
     {% do return({
-        'first_date': starts | min | string,
-        'base_date': (starts | min - one_day) | string,
+        'first_date': first_date | string,
+        'base_date': (first_date - one_day) | string,
         'last_date': last_date | string,
         'orders_revision': new_orders.newest,
         'users_revision': new_users.newest,
@@ -35,17 +35,29 @@
 {% endmacro %}
 
 
-{# The last date that user_metrics holds (none without rows) and the revisions that it has taken in. #}
-{% macro built_state(processed) %}
-    {# The newest partitions are looked at first: the whole table is searched only when they are missing. #}
-    {% set recent = 'date >= ' ~ date_literal(processed - modules.datetime.timedelta(days=31)) if processed else '1 = 1' %}
-    {% set last_date = stored_maximum(this, 'date', recent) or stored_maximum(this, 'date') %}
-    {% set state = {'last_date': last_date, 'orders_revision': 0, 'users_revision': 0} %}
-    {% if is_incremental() and last_date %}
-        {% set row = query_row("select max(_orders_revision), max(_users_revision) from " ~ this ~ " where date = " ~ date_literal(last_date)) %}
-        {% do state.update({'orders_revision': row[0] | int, 'users_revision': row[1] | int}) %}
+{#
+    What user_metrics holds before this run: its last date (none without rows) and, if this run adds to it, the
+    revisions that it has taken in.
+#}
+{% macro built_state(metrics, users) %}
+    {% set state = {'last_date': newest_date(metrics, users), 'orders_revision': 0, 'users_revision': 0} %}
+    {% if is_incremental() and state.last_date %}
+        {% set revisions = query_row(
+            "select max(_orders_revision), max(_users_revision) from " ~ metrics ~ " where date = " ~ date_literal(state.last_date)
+        ) %}
+        {% do state.update({'orders_revision': revisions[0] | int, 'users_revision': revisions[1] | int}) %}
     {% endif %}
     {% do return(state) %}
+{% endmacro %}
+
+
+{# The newest date in user_metrics, none without rows. Looks around the newest load first, so as not to scan it all. #}
+{% macro newest_date(metrics, users) %}
+    {% set loaded = stored_maximum(users, '_last_load_date') %}
+    {% if loaded %}
+        {% set recent = 'date >= ' ~ date_literal(loaded - modules.datetime.timedelta(days=31)) %}
+    {% endif %}
+    {% do return(stored_maximum(metrics, 'date', recent or '1 = 1') or stored_maximum(metrics, 'date')) %}
 {% endmacro %}
 
 
@@ -55,11 +67,16 @@
     left no trace, so everything is affected.
 #}
 {% macro new_revisions(relation, revision) %}
-    {% set oldest, newest, affected_from = query_row(
-        "select min(_revision), max(_revision), min(case when _revision > " ~ revision ~ " then _affected_from end) from " ~ relation
-    ) if execute else (none, none, none) %}
-    {% if revision > 0 and (oldest is none or oldest > revision) %}
-        {% set affected_from = python_date(var('earliest_date')) %}
+    {% set news = {'affected_from': none, 'newest': 0} %}
+    {% if execute %}
+        {% set oldest, newest, affected_from = query_row(
+            "select min(_revision), max(_revision), min(case when _revision > " ~ revision ~ " then _affected_from end) from " ~ relation
+        ) %}
+        {% set was_rebuilt = revision > 0 and (oldest is none or oldest > revision) %}
+        {% do news.update({
+            'affected_from': python_date(var('earliest_date')) if was_rebuilt else affected_from,
+            'newest': newest | int,
+        }) %}
     {% endif %}
-    {% do return({'affected_from': affected_from, 'newest': newest | int}) %}
+    {% do return(news) %}
 {% endmacro %}

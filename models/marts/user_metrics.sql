@@ -1,8 +1,6 @@
 -- What each user has ordered and spent so far, day by day: one row per user and date since the sign-up.
 -- State of a date = state of the date before + what takes effect on the date. So a run carries on from one
 -- stored partition and writes the dates from the first that has changed; restatement_window() finds it.
-{{ config(incremental_strategy='replace_dates') }}
-
 {% set window = restatement_window() %}
 
 with dates as (

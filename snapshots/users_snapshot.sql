@@ -1,0 +1,16 @@
+{% snapshot users_snapshot %}
+    -- What the warehouse said about each user, and when it said so (system time; dim_users has valid time).
+    {{ config(
+        unique_key='user_id',
+        strategy='check',
+        check_cols=['email', 'signed_up_at'],
+        hard_deletes='invalidate',
+    ) }}
+
+    select
+        user_id,
+        email,
+        signed_up_at
+    from {{ ref('dim_users') }}
+    where is_current
+{% endsnapshot %}
