@@ -15,7 +15,8 @@
 
 {# A query of no rows with columns as YAML declares them: a dict of name to {name, data_type}. #}
 {% macro no_rows(columns) %}
-    select * from ({{ get_empty_schema_sql(columns) }}) as typed where 1 = 0
+    select * from ({{ get_empty_schema_sql(columns) }}) as typed
+    where 1 = 0
 {% endmacro %}
 
 

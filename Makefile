@@ -1,0 +1,91 @@
+# The commands of this project; `make help` lists them. CI runs the same.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+PYTHON ?= python3
+TARGET ?= dev
+VARS ?= {}
+N ?= 1000
+SEED ?= 0
+ONLINE_RETAIL ?= ../shared/data/online_retail
+export ONLINE_RETAIL
+
+BIN := .venv/bin
+DBT := $(BIN)/dbt
+PACKAGES := $(or $(DBT_PACKAGES_PATH),dbt_packages)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Set-up: each stamp is newer than what it was made from, so that a second run does nothing.
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "$(PYTHON) is too old: user_metrics needs Python 3.11 or newer (make PYTHON=python3.12 …)."; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "Python's venv module is missing: apt-get install python3-venv."; exit 1; }
+
+.venv/runtime: requirements/runtime.txt | .venv/bin/python
+	@echo "Installing requirements/runtime.txt into .venv …"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/development: requirements/development.txt .venv/runtime
+	@echo "Installing requirements/development.txt into .venv …"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/packages: packages.yml $(shell find offline_packages -type f) .venv/runtime
+	@$(BIN)/python -m user_metrics packages
+	@mkdir -p data
+	@touch $@
+
+.PHONY: setup
+setup: .venv/packages ## Make .venv and install the dbt packages; does nothing when up to date
+
+.PHONY: demo
+demo: export LAKE_URI := data/lake
+demo: export DUCKDB_PATH := data/user_metrics.duckdb
+demo: setup ## Build user_metrics from a sample lake and show what came out
+	@$(BIN)/python -m user_metrics sample
+	@echo "dbt build: models, tests and snapshot …"
+	@$(DBT) build --quiet
+	@echo "dbt source freshness …"
+	@$(DBT) source freshness --quiet
+	@$(BIN)/python -m user_metrics summary
+	@printf '%s\n' "" "What next:" \
+		"  make build VARS='{restate_from: 2024-01-05}'   build again; nothing has changed, so only what you ask for" \
+		"  .venv/bin/dbt show --inline 'select * from {{ ref(\"user_metrics\") }}'" \
+		"  LAKE_URI=/your/lake make build                  your own users and orders; see README.md"
+
+.PHONY: build
+build: setup ## Build from LAKE_URI into DUCKDB_PATH: make build VARS='{run_date: 2024-01-05}' TARGET=ci
+	@$(DBT) build --target $(TARGET) --vars '$(VARS)'
+
+.PHONY: freshness
+freshness: setup ## Check how old the newest load is
+	@$(DBT) source freshness --target $(TARGET)
+
+.PHONY: test
+test: .venv/development .venv/packages ## Run the whole test suite; PYTEST='-m histories' runs a part
+	@$(BIN)/python -m pytest -n 2 $(PYTEST)
+
+.PHONY: test-histories
+test-histories: .venv/development .venv/packages ## Play N random histories from SEED on: make test-histories N=10000
+	@$(BIN)/python -m pytest -n 2 -m histories --histories $(N) --seed $(SEED)
+
+.PHONY: lint
+lint: .venv/development .venv/packages ## Check style and types of SQL, YAML and Python
+	@$(BIN)/pre-commit run --all-files --show-diff-on-failure
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-header pyproject.toml
+
+.PHONY: lock
+lock: .venv/development ## Resolve pyproject.toml anew into requirements/
+	@$(LOCK) --upgrade --group development -o requirements/development.txt
+	@$(LOCK) --constraints requirements/development.txt -o requirements/runtime.txt
+
+.PHONY: clean
+clean: ## Remove everything that was made, the sample lake and the database in data/ too
+	@rm -rf .venv dbt_packages target logs data .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,54 @@
+"""Commands that make and a person call; each one is a thin shell over a module of this package."""
+
+import os
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from user_metrics import packages, sample, summary
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+console = Console()
+
+
+@app.callback()
+def main() -> None:
+    """Sample data, packages and a first look, beside `dbt build`."""
+
+
+@app.command("sample")
+def make_sample(
+    lake: Annotated[Path, typer.Option(envvar="LAKE_URI", help="Folder to write the lake to.")] = Path("data/lake"),
+    days: Annotated[int, typer.Option(min=1, help="Load dates, when the lake is new.")] = 30,
+    until: Annotated[str, typer.Option(help="Last load date, YYYY-MM-DD; yesterday when left out.")] = "",
+) -> None:
+    """Writes a small lake with all that real ones have: late, duplicate, corrected and cancelled rows."""
+    last_date = date.fromisoformat(until) if until else datetime.now(UTC).date() - timedelta(days=1)
+    try:
+        written = sample.write_lake(lake, last_date, days)
+    except FileExistsError as error:
+        console.print(f"[red]{error}[/]")
+        raise typer.Exit(1) from error
+    console.print(f"{lake}: {written} load dates written, up to {last_date}.")
+
+
+@app.command("packages")
+def install_packages() -> None:
+    """Installs the dbt packages: from the hub, or from offline_packages/ where it can't be reached."""
+    console.print(packages.install(Path(os.environ.get("DBT_PACKAGES_PATH", "dbt_packages"))), highlight=False)
+
+
+@app.command("summary")
+def show_summary(
+    database: Annotated[Path, typer.Option(envvar="DUCKDB_PATH", help="The DuckDB file that dbt built.")] = Path(
+        "data/user_metrics.duckdb"
+    ),
+) -> None:
+    """Shows who leads the ranking and which dates are built."""
+    if not database.exists():
+        console.print(f"[red]DUCKDB_PATH is '{database}', which does not exist yet: run make build.[/]")
+        raise typer.Exit(1)
+    summary.show(database, console)
