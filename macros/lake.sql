@@ -19,6 +19,12 @@
     {% if not is_readable %}
         {% do exceptions.raise_compiler_error("LAKE_URI is '" ~ lake ~ "', which is not a folder that can be read.") %}
     {% endif %}
+    {% if processed and not flags.FULL_REFRESH and not query_row("select count(*) from glob(" ~ sql_text(lake ~ '/*/date=*/*.parquet') ~ ")")[0] %}
+        {% do exceptions.raise_compiler_error(
+            "LAKE_URI is '" ~ lake ~ "', which holds no parquet file, but loads up to " ~ processed
+            ~ " were built from it. If it was meant to be emptied, run with --full-refresh."
+        ) %}
+    {% endif %}
     {% do run_query('create schema if not exists raw') %}
     {% for source in graph.sources.values() | selectattr('source_name', 'equalto', 'raw') %}
         {% set files = sql_text(lake ~ '/' ~ source.name ~ '/date=*/*.parquet') %}

@@ -165,7 +165,7 @@ class History:
 
     def dbt_run(self, *models: str, full_refresh: bool = False, run_date: date | None = None, **variables: str) -> None:
         if not self.runs:
-            self.project.run("build", "--select", "order_statuses", "staging", "intermediate")
+            self.project.run("build", "--select", "order_statuses", "staging", "intermediate", "--exclude-resource-type", "test")
             if "user_metrics" in models:
                 models = MODELS
         self.runs += 1

@@ -1,0 +1,64 @@
+"""Options and fixtures of the suite."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+from project import ROOT, Project
+
+ONLINE_RETAIL = Path(os.environ.get("ONLINE_RETAIL", ROOT / "../shared/data/online_retail"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--histories", type=int, default=40, help="random histories to play")
+    parser.addoption("--kills", type=int, default=15, help="builds to kill")
+    parser.addoption("--seed", type=int, default=0, help="seed of the first history; 0 for a fresh one")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # In the environment, so that the workers of pytest-xdist play the same histories.
+    seed = config.getoption("--seed") or random.SystemRandom().randrange(1, 1_000_000_000)
+    os.environ.setdefault("HISTORIES_SEED", str(seed))
+
+
+def pytest_report_header() -> str:
+    return f"histories: seed {os.environ['HISTORIES_SEED']} (play them again with --seed)"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    first = int(os.environ["HISTORIES_SEED"])
+    if "history_seed" in metafunc.fixturenames:
+        metafunc.parametrize("history_seed", range(first, first + metafunc.config.getoption("--histories")))
+
+
+@pytest.fixture()
+def project(tmp_path: Path) -> Project:
+    """The project on an empty lake and no database yet."""
+    return Project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def online_retail() -> Path:
+    """The folder of the real year; CI must have it, elsewhere its tests are skipped without it."""
+    if not ONLINE_RETAIL.is_dir():
+        message = f"ONLINE_RETAIL is '{ONLINE_RETAIL}', which is not there: the tests on the real year need it"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return ONLINE_RETAIL.resolve()
+
+
+@pytest.fixture()
+def project_copy(tmp_path: Path) -> Path:
+    """A copy of the dbt project, to be broken."""
+    copy = tmp_path / "project"
+    copy.mkdir()
+    for name in ("models", "macros", "seeds", "snapshots", "tests", "user_metrics"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "python"))
+    for name in ("dbt_project.yml", "profiles.yml", "packages.yml"):
+        shutil.copy(ROOT / name, copy)
+    return copy

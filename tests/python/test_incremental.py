@@ -1,0 +1,217 @@
+"""A run writes the dates that changed, reads the loads of its window, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+from expectation import expected_metrics
+from histories import STATUSES
+from project import Project, order, user
+
+DAY = [date(2024, 1, 1) + timedelta(days=offset) for offset in range(20)]
+
+
+def at(day: date, hour: int = 9) -> datetime:
+    return datetime(day.year, day.month, day.day, hour)
+
+
+def loaded(day: date) -> datetime:
+    return at(day + timedelta(days=1), 0) + timedelta(minutes=30)
+
+
+def write_days(project: Project, days: int) -> None:
+    """A load a day: two users from the first day, and an order of the first user on every day."""
+    for number, day in enumerate(DAY[:days]):
+        users = [user(id, f"{id}@x.org", at(day), at(day), loaded(day)) for id in (1, 2)] if number == 0 else []
+        project.write_load("users", day, users)
+        row = order(number, 1, "10.00", "completed", at(day), at(day), loaded(day))
+        project.write_load("orders", day, [row])
+
+
+def build(project: Project, *arguments: str, **variables: object) -> None:
+    """Seeds and models, without their tests."""
+    project.run("build", "--exclude-resource-type", "test", "unit_test", "snapshot", *arguments, **variables)
+
+
+def mark(project: Project) -> None:
+    """Marks every row of user_metrics by hand, in a column that no later date is worked out from."""
+    project.execute("update analytics.user_metrics set spending_rank = -1")
+
+
+def written(project: Project) -> list[date]:
+    """The dates that have been written since the mark."""
+    return [day for (day,) in project.query("select distinct date from analytics.user_metrics where spending_rank <> -1 order by 1")]
+
+
+@pytest.fixture()
+def ten_days(project: Project) -> Project:
+    write_days(project, 10)
+    build(project)
+    return project
+
+
+def test_unchanged_data_writes_nothing(ten_days: Project) -> None:
+    mark(ten_days)
+    build(ten_days)
+    build(ten_days, run_date=str(DAY[9]))
+    assert written(ten_days) == []
+
+
+def test_a_new_load_writes_its_own_date(ten_days: Project) -> None:
+    mark(ten_days)
+    write_days(ten_days, 11)
+    build(ten_days)
+    assert written(ten_days) == [DAY[10]]
+
+
+def test_a_correction_writes_the_dates_from_its_own_on(ten_days: Project) -> None:
+    mark(ten_days)
+    correction = order(6, 1, "99.00", "completed", at(DAY[6]), at(DAY[9]), loaded(DAY[9]))
+    ten_days.write_load("orders", DAY[9], [correction])
+    build(ten_days)
+    assert written(ten_days) == DAY[6:10]
+    assert ten_days.query(f"select total_spent from analytics.user_metrics where date = '{DAY[6]}' and user_id = 1") == [
+        (6 * 10 + 99,)
+    ]
+
+
+def test_a_new_address_writes_the_dates_from_its_own_on(ten_days: Project) -> None:
+    mark(ten_days)
+    ten_days.write_load("users", DAY[9], [user(2, "new@x.org", at(DAY[0]), at(DAY[7]), loaded(DAY[9]))])
+    build(ten_days)
+    assert written(ten_days) == DAY[7:10]
+
+
+def test_a_status_that_counts_the_same_writes_nothing(ten_days: Project) -> None:
+    mark(ten_days)
+    shipped = order(3, 1, "10.00", "shipped", at(DAY[3]), at(DAY[9]), loaded(DAY[9]))
+    ten_days.write_load("orders", DAY[9], [order(9, 1, "10.00", "completed", at(DAY[9]), at(DAY[9]), loaded(DAY[9])), shipped])
+    build(ten_days)
+    assert written(ten_days) == []
+    assert ten_days.query("select status from analytics.fct_orders where order_id = 3") == [("shipped",)]
+
+
+def test_a_guests_order_writes_nothing(ten_days: Project) -> None:
+    mark(ten_days)
+    guest = order(50, None, "10.00", "completed", at(DAY[2]), at(DAY[9]), loaded(DAY[9]))
+    ten_days.write_load("orders", DAY[9], [order(9, 1, "10.00", "completed", at(DAY[9]), at(DAY[9]), loaded(DAY[9])), guest])
+    build(ten_days)
+    assert written(ten_days) == []
+
+
+def test_restate_from_writes_the_dates_from_there_on(ten_days: Project) -> None:
+    mark(ten_days)
+    build(ten_days, restate_from=str(DAY[4]))
+    assert written(ten_days) == DAY[4:10]
+
+
+def test_an_empty_load_moves_the_calendar_by_its_run_date(ten_days: Project) -> None:
+    ten_days.write_load("users", DAY[10], [])
+    ten_days.write_load("orders", DAY[10], [])
+    build(ten_days, run_date=str(DAY[10]))
+    assert ten_days.query("select max(date) from analytics.user_metrics") == [(DAY[10],)]
+    build(ten_days, run_date=str(DAY[3]))
+    build(ten_days, "--full-refresh")
+    assert ten_days.query("select max(date) from analytics.user_metrics") == [(DAY[10],)], "the calendar has shrunk"
+
+
+def test_an_old_load_is_read_under_its_own_run_date_alone(ten_days: Project) -> None:
+    late = order(70, 2, "5.00", "completed", at(DAY[1]), at(DAY[1]), loaded(DAY[9]))
+    ten_days.write_load("orders", DAY[1], [order(1, 1, "10.00", "completed", at(DAY[1]), at(DAY[1]), loaded(DAY[1])), late])
+    total = f"select total_spent from analytics.user_metrics where date = '{DAY[9]}' and user_id = 2"
+    build(ten_days)
+    assert ten_days.query(total) == [(0,)]
+    build(ten_days, run_date=str(DAY[2]))
+    assert ten_days.query(total) == [(0,)]
+    build(ten_days, run_date=str(DAY[1]))
+    assert ten_days.query(total) == [(5,)]
+
+
+def test_a_load_within_load_window_days_is_read_again(ten_days: Project) -> None:
+    late = order(70, 2, "5.00", "completed", at(DAY[5]), at(DAY[5]), loaded(DAY[9]))
+    ten_days.write_load("orders", DAY[5], [late])
+    total = f"select total_spent from analytics.user_metrics where date = '{DAY[9]}' and user_id = 2"
+    build(ten_days)
+    assert ten_days.query(total) == [(0,)]
+    build(ten_days, load_window_days=5)
+    assert ten_days.query(total) == [(5,)]
+
+
+def test_an_order_that_left_its_load_gives_way_to_its_older_version(ten_days: Project) -> None:
+    """Extracted again, the load of day 9 no longer has the correction that it had; day 6's version is current again."""
+    ten_days.write_load("orders", DAY[9], [order(6, 1, "99.00", "completed", at(DAY[6]), at(DAY[9]), loaded(DAY[9]))])
+    build(ten_days)
+    ten_days.write_load("orders", DAY[9], [])
+    build(ten_days)
+    assert ten_days.query(f"select total_spent from analytics.user_metrics where date = '{DAY[9]}' and user_id = 1") == [
+        (90,)
+    ]
+    assert ten_days.query("select order_id, is_deleted from analytics.fct_orders where is_deleted") == [(9, True)]
+
+
+def test_another_meaning_of_a_status_restates_its_orders(project_copy: Path, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project_run", root=project_copy)
+    write_days(project, 5)
+    build(project)
+    seed = project_copy / "seeds" / "order_statuses.csv"
+    seed.write_text(seed.read_text().replace("completed,true,true", "completed,false,true"))
+    build(project)
+    assert project.query("select max(order_count), max(total_spent) from analytics.user_metrics") == [(0, 50)]
+
+
+def test_a_clock_set_back_loses_no_change(ten_days: Project) -> None:
+    """The tables are as a run in the far future would have left them."""
+    for table, columns in (("fct_orders", ("_revision",)), ("dim_users", ("_revision",)),
+                           ("user_metrics", ("_orders_revision", "_users_revision"))):  # fmt: skip
+        ten_days.execute(f"update analytics.{table} set " + ", ".join(f"{name} = {name} + 1000000000000" for name in columns))
+    ten_days.write_load("orders", DAY[9], [order(6, 1, "99.00", "completed", at(DAY[6]), at(DAY[9]), loaded(DAY[9]))])
+    build(ten_days)
+    assert ten_days.query(f"select total_spent from analytics.user_metrics where date = '{DAY[8]}' and user_id = 1") == [
+        (8 * 10 + 99,)
+    ]
+
+
+def test_lakes_that_have_little_in_them_build(project: Project) -> None:
+    build(project)
+    build(project, run_date=str(DAY[0]))
+    assert project.metrics() == []
+    (project.lake / "users" / f"date={DAY[0]}").mkdir(parents=True)
+    project.write_load("orders", DAY[0], [])
+    build(project)
+    assert project.metrics() == []
+    users = {DAY[1]: [user(1, "a@x.org", at(DAY[1]), at(DAY[1]), loaded(DAY[1]))]}
+    project.write_load("users", DAY[1], users[DAY[1]])
+    build(project)
+    assert project.metrics() == expected_metrics(users, {}, STATUSES, DAY[1])
+    project.run("build")
+
+
+def test_a_run_opens_its_window_of_a_year_and_one_base_partition(project: Project) -> None:
+    day_columns = "timestamp '{0} 09:00' as created_at, created_at as updated_at, created_at as _loaded_at"
+    user_columns = "{1}::bigint as id, 'a@x.org' as email, " + day_columns
+    order_columns = "{1}::bigint as id, id as user_id, 1::decimal(18, 2) as amount, 'placed' as status, " + day_columns
+    with duckdb.connect() as connection:
+        for number in range(365):
+            day = date(2023, 1, 1) + timedelta(days=number)
+            for table, columns in (("users", user_columns), ("orders", order_columns)):
+                folder = project.lake / table / f"date={day}"
+                folder.mkdir(parents=True)
+                connection.execute(f"copy (select {columns.format(day, number)}) to '{folder}/part_0.parquet'")
+    build(project)
+    build(project, run_date="2023-03-05", restate_from="2023-12-31")
+    compiled = {path.stem: path.read_text() for path in (project.folder / "target/compiled").rglob("marts/*.sql")}
+    window = "load_date > cast('2023-12-28' as date) or load_date = cast('2023-03-05' as date)"
+    assert window in compiled["dim_users"]
+    assert window in compiled["fct_orders"]
+    assert "date = cast('2023-12-30' as date)" in compiled["user_metrics"]
+    for table in ("users", "orders"):
+        checked = f"analytics.int_{table}_checked"
+        plan = project.query(f"explain analyze select * from {checked} where {window}")[0][1]
+        assert re.search(r"Scanning Files: 4/365", plan), plan
+    base = re.search(r"select \* from \S+ where date = .*", compiled["user_metrics"])
+    assert base is not None
+    assert project.query(f"select distinct date from ({base.group()})") == [(date(2023, 12, 30),)]
