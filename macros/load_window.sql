@@ -7,8 +7,8 @@
     an older version takes over again.
 
     versions: relation of checked staging rows; key: columns that identify a stored row
-    Returns: dict with `first_date` (a Python date, none for everything) and `run_date` (a literal or none),
-    for in_load_window()
+    Returns: dict of `after` (a Python date, none for every load) and `run_date` (a literal, none when unset), for
+    in_load_window()
 #}
 {% macro load_window(versions, key) %}
     {% set window = {'after': none, 'run_date': date_setting('run_date')} %}

@@ -34,4 +34,4 @@ where
     metrics.user_id is null
     or metrics.first_date <> users.first_date
     or metrics.last_date <> users.last_date
-    or metrics.dates <> {{ dbt.datediff('users.first_date', 'users.last_date', 'day') }} + 1
+    or metrics.dates <> {{ dbt.datediff('users.first_date', 'users.last_date', 'day') }} + 1  -- noqa: LT05

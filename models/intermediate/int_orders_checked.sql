@@ -12,7 +12,8 @@ checked as (
             when created_at is null then 'created_at is null'
             when updated_at is null then 'updated_at is null'
             when loaded_at is null then '_loaded_at is null'
-            when cast(created_at as date) < {{ date_setting('earliest_date') }} then 'created_at is before earliest_date'
+            when cast(created_at as date) < {{ date_setting('earliest_date') }}
+                then 'created_at is before earliest_date'
         end as rejection_reason
     from orders
 )

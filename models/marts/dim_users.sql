@@ -6,30 +6,13 @@ with stored as (
     {{ stored_rows() }}
 ),
 
-delivered as (
-    select * from {{ ref('int_users_checked') }}
-    where rejection_reason is null and {{ in_load_window('load_date', window) }}
+versions as (
+    {{ known_versions(ref('int_users_checked'), window, columns=['user_id', 'email', 'created_at', 'updated_at']) }}
 ),
 
 touched as (
-    select user_id from delivered
-    union
-    select user_id from stored
-    where {{ in_load_window('_load_date', window) }}
-),
-
--- A stored version is gone when its load is read again: if that load still has it, it is delivered anew.
-versions as (
-    select
-        user_id, email, created_at, updated_at, loaded_at, load_date,
-        load_date as first_load_date, load_date as last_load_date, false as is_deleted
-    from delivered
-    union all
-    select
-        stored.user_id, email, created_at, updated_at, _loaded_at, _load_date,
-        _first_load_date, _last_load_date, is_deleted or {{ in_load_window('_load_date', window) }}
-    from stored
-    inner join touched on stored.user_id = touched.user_id
+    select distinct user_id from versions
+    where {{ in_load_window('load_date', window) }}
 ),
 
 numbered as (
@@ -39,16 +22,17 @@ numbered as (
         max(last_load_date) over (partition by user_id, updated_at) as _last_load_date,
         row_number() over (
             partition by user_id, updated_at
-            order by is_deleted, loaded_at desc, load_date desc, email desc nulls last, created_at desc
+            order by is_deleted asc, loaded_at desc, load_date desc, email desc nulls last, created_at desc
         ) as version_number
     from versions
+    where user_id in (select touched.user_id from touched)
 ),
 
 signed_up as (
     select
         *,
         min(created_at) over (partition by user_id, is_deleted) as signed_up_at,
-        row_number() over (partition by user_id, is_deleted order by updated_at) as version
+        row_number() over (partition by user_id, is_deleted order by updated_at) as version_rank
     from numbered
     where version_number = 1
 ),
@@ -57,42 +41,46 @@ signed_up as (
 dated as (
     select
         *,
-        greatest(
-            cast(signed_up_at as date), case when version > 1 then cast(updated_at as date) end
-        ) as valid_from
+        greatest(cast(signed_up_at as date), case when version_rank > 1 then cast(updated_at as date) end) as valid_from
     from signed_up
 ),
 
 history as (
     select
         *,
-        coalesce(
-            lead(valid_from) over (partition by user_id, is_deleted order by version), {{ date_literal('9999-12-31') }}
-        ) as valid_to
+        lead(valid_from) over (partition by user_id, is_deleted order by version_rank) as superseded_on
     from dated
 ),
 
 dim_users as (
     select
-        history.user_id, history.updated_at, history.email,
-        history.created_at, history.signed_up_at, history.valid_from, history.valid_to,
-        history.valid_to = {{ date_literal('9999-12-31') }} and not history.is_deleted as is_current,
+        history.user_id,
+        history.updated_at,
+        history.email,
+        history.created_at,
+        history.signed_up_at,
+        history.valid_from,
+        coalesce(history.superseded_on, {{ date_literal('9999-12-31') }}) as valid_to,
+        history.superseded_on is null and not history.is_deleted as is_current,
         history.is_deleted,
-        history.loaded_at as _loaded_at, history.load_date as _load_date,
-        history._first_load_date, history._last_load_date,
+        history.loaded_at as _loaded_at,
+        history.load_date as _load_date,
+        history._first_load_date,
+        history._last_load_date,
         -- That a later version ends this one is told by the later one: its revision restates what follows.
         case
             when history.is_deleted and stored.is_deleted then stored._revision
-            when not history.is_deleted and not stored.is_deleted
+            when
+                not history.is_deleted and not stored.is_deleted
                 and coalesce(history.email = stored.email, history.email is null and stored.email is null)
                 and history.signed_up_at = stored.signed_up_at
-                and history.valid_from = stored.valid_from then stored._revision
+                and history.valid_from = stored.valid_from
+                then stored._revision
             else {{ next_revision() }}
         end as _revision,
         least(stored._affected_from, history.valid_from) as _affected_from
     from history
-    left join stored
-        on history.user_id = stored.user_id and history.updated_at = stored.updated_at
+    left join stored on history.user_id = stored.user_id and history.updated_at = stored.updated_at
 )
 
 select * from dim_users

@@ -9,37 +9,24 @@ statuses as (
     select * from {{ ref('order_statuses') }}
 ),
 
-delivered as (
-    select * from {{ ref('int_orders_checked') }}
-    where rejection_reason is null and {{ in_load_window('load_date', window) }}
+versions as (
+    {{ known_versions(
+        ref('int_orders_checked'), window,
+        columns=['order_id', 'user_id', 'status', 'amount', 'created_at', 'updated_at'],
+    ) }}
 ),
 
--- Besides the delivered orders: those whose current version came with a load that is read again, and those
--- whose status has been given another meaning in the seed.
+-- Besides the orders of the window, those whose status has been given another meaning in the seed.
 touched as (
-    select order_id from delivered
+    select order_id from versions
+    where {{ in_load_window('load_date', window) }}
     union
     select stored.order_id
     from stored
     left join statuses on stored.status = statuses.status
     where
-        {{ in_load_window('stored._load_date', window) }}
-        or stored.counts_as_order <> coalesce(statuses.counts_as_order, false)
+        stored.counts_as_order <> coalesce(statuses.counts_as_order, false)
         or stored.counts_as_spend <> coalesce(statuses.counts_as_spend, false)
-),
-
--- A stored version is gone when its load is read again: if that load still has it, it is delivered anew.
-versions as (
-    select
-        order_id, user_id, status, amount, created_at, updated_at, loaded_at, load_date,
-        load_date as first_load_date, load_date as last_load_date, false as is_deleted
-    from delivered
-    union all
-    select
-        stored.order_id, user_id, status, amount, created_at, updated_at, _loaded_at, _load_date,
-        _first_load_date, _last_load_date, is_deleted or {{ in_load_window('_load_date', window) }}
-    from stored
-    inner join touched on stored.order_id = touched.order_id
 ),
 
 numbered as (
@@ -50,10 +37,11 @@ numbered as (
         row_number() over (
             partition by order_id
             order by
-                is_deleted, updated_at desc, loaded_at desc, load_date desc,
+                is_deleted asc, updated_at desc, loaded_at desc, load_date desc,
                 amount desc, created_at desc, status desc nulls last, user_id desc nulls last
         ) as version_number
     from versions
+    where order_id in (select touched.order_id from touched)
 ),
 
 newest as (
@@ -61,28 +49,41 @@ newest as (
         numbered.*,
         coalesce(statuses.counts_as_order, false) as counts_as_order,
         coalesce(statuses.counts_as_spend, false) as counts_as_spend,
-        user_id is not null and not is_deleted
+        numbered.user_id is not null and not numbered.is_deleted
         and coalesce(statuses.counts_as_order or statuses.counts_as_spend, false) as is_counted
     from numbered
     left join statuses on numbered.status = statuses.status
-    where version_number = 1
+    where numbered.version_number = 1
 ),
 
 fct_orders as (
     select
-        newest.order_id, newest.user_id, newest.status, newest.amount,
-        newest.counts_as_order, newest.counts_as_spend, newest.is_counted, newest.is_deleted,
-        cast(newest.created_at as date) as order_date, newest.created_at, newest.updated_at,
-        newest.loaded_at as _loaded_at, newest.load_date as _load_date,
-        newest._first_load_date, newest._last_load_date,
+        newest.order_id,
+        newest.user_id,
+        newest.status,
+        newest.amount,
+        newest.counts_as_order,
+        newest.counts_as_spend,
+        newest.is_counted,
+        newest.is_deleted,
+        cast(newest.created_at as date) as order_date,
+        newest.created_at,
+        newest.updated_at,
+        newest.loaded_at as _loaded_at,
+        newest.load_date as _load_date,
+        newest._first_load_date,
+        newest._last_load_date,
         -- Only what changes a number gets a new revision: a parcel that was shipped restates nothing.
         case
             when not newest.is_counted and not stored.is_counted then stored._revision
-            when newest.is_counted and stored.is_counted
-                and newest.user_id = stored.user_id and newest.created_at = stored.created_at
+            when
+                newest.is_counted and stored.is_counted
+                and newest.user_id = stored.user_id
+                and newest.created_at = stored.created_at
                 and newest.amount = stored.amount
                 and newest.counts_as_order = stored.counts_as_order
-                and newest.counts_as_spend = stored.counts_as_spend then stored._revision
+                and newest.counts_as_spend = stored.counts_as_spend
+                then stored._revision
             else {{ next_revision() }}
         end as _revision,
         least(

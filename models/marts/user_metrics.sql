@@ -56,11 +56,15 @@ running_totals as (
         user_dates.email,
         coalesce(daily_totals.order_count, 0) as daily_order_count,
         coalesce(daily_totals.total_spent, 0) as daily_total_spent,
-        coalesce(base.order_count, 0)
-        + coalesce(sum(daily_totals.order_count) over (partition by user_dates.user_id order by user_dates.date rows unbounded preceding), 0) as order_count,
-        coalesce(base.total_spent, 0)
-        + coalesce(sum(daily_totals.total_spent) over (partition by user_dates.user_id order by user_dates.date rows unbounded preceding), 0) as total_spent,
-        greatest(base.last_order_at, max(daily_totals.last_order_at) over (partition by user_dates.user_id order by user_dates.date rows unbounded preceding)) as last_order_at
+        coalesce(base.order_count, 0) + coalesce(sum(daily_totals.order_count) over (
+            partition by user_dates.user_id order by user_dates.date rows unbounded preceding
+        ), 0) as order_count,
+        coalesce(base.total_spent, 0) + coalesce(sum(daily_totals.total_spent) over (
+            partition by user_dates.user_id order by user_dates.date rows unbounded preceding
+        ), 0) as total_spent,
+        greatest(base.last_order_at, max(daily_totals.last_order_at) over (
+            partition by user_dates.user_id order by user_dates.date rows unbounded preceding
+        )) as last_order_at
     from user_dates
     left join base on user_dates.user_id = base.user_id
     left join daily_totals

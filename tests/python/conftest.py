@@ -23,6 +23,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # In the environment, so that the workers of pytest-xdist play the same histories.
     seed = config.getoption("--seed") or random.SystemRandom().randrange(1, 1_000_000_000)
     os.environ.setdefault("HISTORIES_SEED", str(seed))
+    # Broken copies of the project find the packages too.
+    os.environ.setdefault("DBT_PACKAGES_PATH", str(ROOT / "dbt_packages"))
 
 
 def pytest_report_header() -> str:
