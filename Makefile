@@ -73,7 +73,7 @@ test: .venv/development .venv/packages ## Run the whole test suite; PYTEST='-m h
 
 .PHONY: test-histories
 test-histories: .venv/development .venv/packages ## Play N random histories from SEED on: make test-histories N=10000
-	@$(BIN)/python -m pytest -n 2 -m histories --histories $(N) --seed $(SEED)
+	@$(BIN)/python -m pytest -n 2 -m histories --histories=$(N) --seed=$(SEED)
 
 .PHONY: lint
 lint: .venv/development .venv/packages ## Check style and types of SQL, YAML and Python

@@ -1,6 +1,7 @@
 """dbt-duckdb plugin, configured in profiles.yml: tells the SQL where the lake is and whether it can be read."""
 
 import os
+from pathlib import Path
 
 from dbt.adapters.duckdb.plugins import BasePlugin
 from duckdb import DuckDBPyConnection
@@ -11,16 +12,18 @@ def is_readable(lake_uri: str) -> bool:
 
     DuckDB's glob() cannot: it answers a wrong path with no files, as it does an empty folder.
     """
-    return "://" in lake_uri or (os.path.isdir(lake_uri) and os.access(lake_uri, os.R_OK | os.X_OK))
+    return "://" in lake_uri or (Path(lake_uri).is_dir() and os.access(lake_uri, os.R_OK | os.X_OK))
 
 
-class Plugin(BasePlugin):
+class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb has no types
     """Sets the variables lake_uri (text) and lake_is_readable (boolean) of every DuckDB session."""
 
     def configure_cursor(self, cursor: DuckDBPyConnection) -> None:
+        """Called by dbt-duckdb for every session."""
         lake_uri = self._config["lake_uri"].rstrip("/")
         cursor.execute("set variable lake_uri = $1", [lake_uri])
         cursor.execute("set variable lake_is_readable = $1", [is_readable(lake_uri)])
 
     def initialize(self, plugin_config: dict[str, str]) -> None:
+        """Called by dbt-duckdb with the plugin's config in profiles.yml."""
         self._config = plugin_config

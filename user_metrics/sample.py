@@ -21,7 +21,7 @@ COLUMNS = {
     "orders": "id bigint, user_id bigint, amount decimal(18, 2), status varchar, "
     "created_at timestamp, updated_at timestamp, _loaded_at timestamp",
 }
-NAMES = "ada ben cleo dan eva finn gita hugo ines jan kim lea max nora omar pia rosa sam tara yuki".split()
+NAMES = ("ada", "ben", "cleo", "dan", "eva", "finn", "gita", "hugo", "ines", "jan", "kim", "lea", "max", "nora")
 ONE_DAY = timedelta(days=1)
 
 Row = dict[str, Any]
@@ -94,7 +94,8 @@ class Shop:
 
     def extract(self, table: str, day: date) -> list[Row]:
         """The load of a day: what changed, less what comes late, plus what comes twice; every tenth day all users."""
-        arrived, late = [], []
+        arrived: list[Row] = []
+        late: list[Row] = []
         for row in self.waiting[table]:
             (late if self.random.random() < 0.05 else arrived).append(row)
         self.waiting[table] = late

@@ -37,7 +37,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("history_seed", range(first, first + metafunc.config.getoption("--histories")))
 
 
-@pytest.fixture()
+@pytest.fixture
 def project(tmp_path: Path) -> Project:
     """The project on an empty lake and no database yet."""
     return Project(tmp_path)
@@ -54,7 +54,7 @@ def online_retail() -> Path:
     return ONLINE_RETAIL.resolve()
 
 
-@pytest.fixture()
+@pytest.fixture
 def project_copy(tmp_path: Path) -> Path:
     """A copy of the dbt project, to be broken."""
     copy = tmp_path / "project"

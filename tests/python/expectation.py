@@ -13,6 +13,7 @@ from typing import Any
 
 Row = dict[str, Any]
 Loads = Mapping[date, Iterable[Row]]
+Metrics = tuple[Any, ...]
 Statuses = Mapping[str, tuple[bool, bool]]
 
 EARLIEST_DATE = date(2000, 1, 1)
@@ -24,7 +25,7 @@ def newest_load_date(*tables: Loads) -> date | None:
     return max((load_date for table in tables for load_date, rows in table.items() if rows), default=None)
 
 
-def expected_metrics(users: Loads, orders: Loads, statuses: Statuses, calendar_end: date | None) -> list[tuple]:
+def expected_metrics(users: Loads, orders: Loads, statuses: Statuses, calendar_end: date | None) -> list[Metrics]:
     """All rows of user_metrics, by date and user.
 
     users, orders: the rows of each load date, as they stand in the lake now
@@ -34,7 +35,7 @@ def expected_metrics(users: Loads, orders: Loads, statuses: Statuses, calendar_e
     addresses = _addresses(users)
     signed_up = _sign_ups(users)
     current_orders = _current_orders(orders)
-    rows = []
+    rows: list[Metrics] = []
     if not signed_up or calendar_end is None:
         return rows
     day = min(signed_up.values())
@@ -93,11 +94,13 @@ def _text(value: Any) -> tuple[bool, Any]:
 
 def _addresses(users: Loads) -> dict[int, list[tuple[datetime, str | None]]]:
     """Each user's versions (updated_at, email), oldest first; a version delivered twice is as last loaded."""
-    versions: dict[int, dict[datetime, list]] = defaultdict(lambda: defaultdict(list))
+    versions: dict[int, dict[datetime, list[tuple[Any, ...]]]] = defaultdict(lambda: defaultdict(list))
     for load_date, row in _placeable(users, is_user=True):
         versions[row["id"]][row["updated_at"]].append((row["_loaded_at"], load_date, _text(row["email"]), row["email"]))
     return {
-        user: sorted((updated_at, max(found, key=lambda version: version[:3])[3]) for updated_at, found in by_time.items())
+        user: sorted(
+            (updated_at, max(found, key=lambda version: version[:3])[3]) for updated_at, found in by_time.items()
+        )
         for user, by_time in versions.items()
     }
 
@@ -119,7 +122,7 @@ def _sign_ups(users: Loads) -> dict[int, date]:
 
 
 def _current_orders(orders: Loads) -> list[Row]:
-    newest: dict[int, tuple] = {}
+    newest: dict[int, tuple[Any, Row]] = {}
     for load_date, row in _placeable(orders, is_user=False):
         version = (
             row["updated_at"], row["_loaded_at"], load_date, row["amount"], row["created_at"],

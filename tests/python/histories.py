@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from pathlib import Path
 
-from expectation import expected_metrics, is_placeable, newest_load_date
+from expectation import Metrics, expected_metrics, is_placeable, newest_load_date
 from project import Project, Row, order, user
 
 STATUSES = {
@@ -80,7 +79,9 @@ class History:
                 rows += newest.values()
             if kind != "empty":
                 rows += [new_version(load_date) for _ in range(self.random.randint(0, 4))]
-                rows += self.random.sample(self.versions[table], min(len(self.versions[table]), self.random.randint(0, 2)))
+                rows += self.random.sample(
+                    self.versions[table], min(len(self.versions[table]), self.random.randint(0, 2))
+                )
                 rows += [row for row in before if self.random.random() < 0.7]
             rows = [{**row, "_loaded_at": loaded_at} for row in rows]
             placeable = [row for row in rows if is_placeable(row, load_date, is_user=table == "users")]
@@ -98,37 +99,49 @@ class History:
         return datetime.combine(day, time(self.random.choice([0, 9, 9, 23]), self.random.choice([0, 30])))
 
     def new_user(self, load_date: date) -> Row:
+        """A new user, or a version of a known one, from the load's date or some days before."""
         id = self.random.randint(1, 6)
         known = [row for row in self.versions["users"] if row["id"] == id]
-        created_at = known[0]["created_at"] if known else self.moment(load_date - self.random.choice([-1, 0, 0, 0, 2, 6]) * ONE_DAY)
-        updated_at = self.moment(load_date - self.random.choice([0, 0, 0, 1, 3, 7]) * ONE_DAY) if known else created_at
+        if known:
+            created_at = known[0]["created_at"]
+            updated_at = self.moment(load_date - self.random.choice([0, 0, 0, 1, 3, 7]) * ONE_DAY)
+        else:
+            created_at = updated_at = self.moment(load_date - self.random.choice([-1, 0, 0, 0, 2, 6]) * ONE_DAY)
         email = self.random.choice(["a@x.org", "b@x.org", "c@x.org", None])
         return user(id, email, created_at, updated_at, updated_at)
 
     def new_order(self, load_date: date) -> Row:
+        """A new order, or a known one with up to two of user, date, amount and status changed."""
         id = self.random.randint(1, 12)
         known = [row for row in self.versions["orders"] if row["id"] == id]
-        changes = self.random.sample(["user", "date", "amount", "status"], self.random.randint(0, 2))
+        changes = self.random.sample(["user_id", "created_at", "amount", "status"], self.random.randint(0, 2))
         created_at = self.moment(load_date - self.random.choice([-4, -1, 0, 0, 0, 1, 2, 9]) * ONE_DAY)
-        row = order(
-            id, self.random.choice([None, 1, 2, 3, 4, 5, 6, 7]), self.random.choice(["10.00", "20.00", "12.34", "0.01"]),
-            self.random.choices([*STATUSES, "lost", None], [6, 2, 2, 2, 2, 1, 1])[0], created_at, created_at, created_at,
-        )  # fmt: skip
+        user_id = self.random.choice([None, 1, 2, 3, 4, 5, 6, 7])
+        amount = self.random.choice(["10.00", "20.00", "12.34", "0.01"])
+        status = self.random.choices([*STATUSES, "lost", None], [6, 2, 2, 2, 2, 1, 1])[0]
+        row = order(id, user_id, amount, status, created_at, created_at, created_at)
         if row["status"] == "returned":
             row["amount"] = -row["amount"]
         if known:
             kept = self.random.choice(known)
-            names = {"user": "user_id", "date": "created_at", "amount": "amount", "status": "status"}
-            row.update({column: kept[column] for change, column in names.items() if change not in changes})
+            row.update(
+                {name: kept[name] for name in ("user_id", "created_at", "amount", "status") if name not in changes}
+            )
             row["updated_at"] = self.moment(load_date - self.random.choice([0, 0, 0, 1, 3]) * ONE_DAY)
         return row
 
     def unplaceable(self, table: str, load_date: date, loaded_at: datetime) -> Row:
+        """A row that must be rejected."""
         row = {**(self.new_user if table == "users" else self.new_order)(load_date), "_loaded_at": loaded_at}
-        column, value = self.random.choice(
-            [("id", None), ("created_at", None), ("updated_at", None), ("created_at", datetime(1970, 1, 1))]
-            + ([("amount", None)] if table == "orders" else [("created_at", datetime.combine(load_date + 2 * ONE_DAY, time()))])
-        )
+        too_late = datetime.combine(load_date + 2 * ONE_DAY, time())
+        faults: list[tuple[str, datetime | None]] = [
+            ("id", None),
+            ("created_at", None),
+            ("updated_at", None),
+            ("created_at", datetime(1970, 1, 1)),
+            ("amount", None) if table == "orders" else ("created_at", too_late),
+        ]
+        column, value = self.random.choice(faults)
         return {**row, column: value}
 
     # What is run
@@ -165,22 +178,24 @@ class History:
 
     def dbt_run(self, *models: str, full_refresh: bool = False, run_date: date | None = None, **variables: str) -> None:
         if not self.runs:
-            self.project.run("build", "--select", "order_statuses", "staging", "intermediate", "--exclude-resource-type", "test")
+            self.project.run(
+                "build", "--select", "order_statuses", "staging", "intermediate", "--exclude-resource-type", "test"
+            )
             if "user_metrics" in models:
                 models = MODELS
         self.runs += 1
         if run_date:
             variables["run_date"] = str(run_date)
-        self.project.run("run", "--select", *models, *["--full-refresh"][: full_refresh], **variables)
+        self.project.run("run", "--select", *models, *["--full-refresh"][:full_refresh], **variables)
         if "user_metrics" in models:
             ends = [self.last_built, run_date, newest_load_date(*self.loads.values())]
             self.calendar_end = max(filter(None, ends), default=None)
             self.last_built = self.calendar_end if self.project.metrics() else None
 
-    def expectation(self) -> list[tuple]:
+    def expectation(self) -> list[Metrics]:
         return expected_metrics(self.loads["users"], self.loads["orders"], STATUSES, self.calendar_end)
 
-    def difference(self, actual: list[tuple], expected: list[tuple]) -> str:
+    def difference(self, actual: list[Metrics], expected: list[Metrics]) -> str:
         """The history and the first rows that differ."""
         missing = [row for row in expected if row not in actual][:5]
         wrong = [row for row in actual if row not in expected][:5]

@@ -31,10 +31,12 @@ METRICS = (
 )
 
 
+PARSED: dict[Path, Manifest] = {}
+"""The manifest of each project folder that this process has parsed."""
+
+
 class Project:
     """A lake folder, a DuckDB file and the dbt project at `root` that builds the one from the other."""
-
-    _manifests: dict[Path, Manifest] = {}
 
     def __init__(self, folder: Path, lake: Path | None = None, root: Path = ROOT) -> None:
         self.folder = folder
@@ -60,7 +62,7 @@ class Project:
     def invoke(self, *arguments: str, **variables: Any) -> dbtRunnerResult:
         """Runs a dbt command with these vars and returns its result, failed or not."""
         os.environ.update(LAKE_URI=str(self.lake), DUCKDB_PATH=str(self.database))
-        manifest = self._manifests.get(self.root)
+        manifest = PARSED.get(self.root)
         command = [
             *arguments, "--project-dir", str(self.root), "--profiles-dir", str(self.root),
             "--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs"),
@@ -71,7 +73,7 @@ class Project:
                 if manifest is None:
                     parsed = dbtRunner().invoke(["parse", *command[len(arguments) :]])
                     assert parsed.success, parsed.exception
-                    manifest = self._manifests[self.root] = parsed.result
+                    manifest = PARSED[self.root] = parsed.result
                 return dbtRunner(manifest=manifest).invoke(command)
             finally:
                 DuckDBConnectionManager.close_all_connections()
@@ -120,7 +122,7 @@ def user(
     id: int | None, email: str | None, created_at: datetime | None, updated_at: datetime | None, _loaded_at: datetime
 ) -> Row:
     """A row of the lake's users."""
-    return dict(id=id, email=email, created_at=created_at, updated_at=updated_at, _loaded_at=_loaded_at)
+    return {"id": id, "email": email, "created_at": created_at, "updated_at": updated_at, "_loaded_at": _loaded_at}
 
 
 def order(
@@ -133,7 +135,12 @@ def order(
     _loaded_at: datetime,
 ) -> Row:
     """A row of the lake's orders."""
-    return dict(
-        id=id, user_id=user_id, amount=amount if amount is None else Decimal(amount), status=status,
-        created_at=created_at, updated_at=updated_at, _loaded_at=_loaded_at,
-    )  # fmt: skip
+    return {
+        "id": id,
+        "user_id": user_id,
+        "amount": amount if amount is None else Decimal(amount),
+        "status": status,
+        "created_at": created_at,
+        "updated_at": updated_at,
+        "_loaded_at": _loaded_at,
+    }

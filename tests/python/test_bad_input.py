@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import shutil
 from datetime import datetime
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -18,7 +17,7 @@ STAMPS = ", ".join(f"timestamp '2024-01-10 09:00' as {name}" for name in ("creat
 GOOD = ORDER.format(stamps=STAMPS)
 
 
-@pytest.fixture()
+@pytest.fixture
 def built(project: Project) -> Project:
     write_days(project, 9)
     build(project)
@@ -125,14 +124,20 @@ def test_rows_that_cannot_be_placed_are_set_aside_with_a_reason(built: Project) 
         ],
     )
     late = user(9, "late@x.org", at(DAY[11]), at(DAY[11]), loaded(DAY[9]))
-    built.write_load("users", DAY[9], [late, *(user(id, None, at(DAY[9]), at(DAY[9]), loaded(DAY[9])) for id in range(200, 400))])
+    built.write_load(
+        "users", DAY[9], [late, *(user(id, None, at(DAY[9]), at(DAY[9]), loaded(DAY[9])) for id in range(200, 400))]
+    )
     result = built.run("build")
     warned = [line.node.name for line in result.result if line.status == "warn"]
     assert warned == ["assert_no_row_is_rejected"]
     reasons = "select rejection_reason from analytics.rejected_{} order by 1"
     assert [reason for (reason,) in built.query(reasons.format("orders"))] == [
-        "amount is null", "created_at is before earliest_date", "created_at is null", "id is null", "updated_at is null",
-    ]  # fmt: skip
+        "amount is null",
+        "created_at is before earliest_date",
+        "created_at is null",
+        "id is null",
+        "updated_at is null",
+    ]
     assert built.query(reasons.format("users")) == [("created_at is after the load",)]
     assert built.query("select min(date) from analytics.user_metrics") == [(DAY[0],)]
     assert built.query("select count(*) from analytics.fct_orders") == [(909,)]

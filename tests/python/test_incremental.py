@@ -44,10 +44,15 @@ def mark(project: Project) -> None:
 
 def written(project: Project) -> list[date]:
     """The dates that have been written since the mark."""
-    return [day for (day,) in project.query("select distinct date from analytics.user_metrics where spending_rank <> -1 order by 1")]
+    return [
+        day
+        for (day,) in project.query(
+            "select distinct date from analytics.user_metrics where spending_rank <> -1 order by 1"
+        )
+    ]
 
 
-@pytest.fixture()
+@pytest.fixture
 def ten_days(project: Project) -> Project:
     write_days(project, 10)
     build(project)
@@ -74,9 +79,9 @@ def test_a_correction_writes_the_dates_from_its_own_on(ten_days: Project) -> Non
     ten_days.write_load("orders", DAY[9], [correction])
     build(ten_days)
     assert written(ten_days) == DAY[6:10]
-    assert ten_days.query(f"select total_spent from analytics.user_metrics where date = '{DAY[6]}' and user_id = 1") == [
-        (6 * 10 + 99,)
-    ]
+    assert ten_days.query(
+        f"select total_spent from analytics.user_metrics where date = '{DAY[6]}' and user_id = 1"
+    ) == [(6 * 10 + 99,)]
 
 
 def test_a_new_address_writes_the_dates_from_its_own_on(ten_days: Project) -> None:
@@ -89,7 +94,9 @@ def test_a_new_address_writes_the_dates_from_its_own_on(ten_days: Project) -> No
 def test_a_status_that_counts_the_same_writes_nothing(ten_days: Project) -> None:
     mark(ten_days)
     shipped = order(3, 1, "10.00", "shipped", at(DAY[3]), at(DAY[9]), loaded(DAY[9]))
-    ten_days.write_load("orders", DAY[9], [order(9, 1, "10.00", "completed", at(DAY[9]), at(DAY[9]), loaded(DAY[9])), shipped])
+    ten_days.write_load(
+        "orders", DAY[9], [order(9, 1, "10.00", "completed", at(DAY[9]), at(DAY[9]), loaded(DAY[9])), shipped]
+    )
     build(ten_days)
     assert written(ten_days) == []
     assert ten_days.query("select status from analytics.fct_orders where order_id = 3") == [("shipped",)]
@@ -98,7 +105,9 @@ def test_a_status_that_counts_the_same_writes_nothing(ten_days: Project) -> None
 def test_a_guests_order_writes_nothing(ten_days: Project) -> None:
     mark(ten_days)
     guest = order(50, None, "10.00", "completed", at(DAY[2]), at(DAY[9]), loaded(DAY[9]))
-    ten_days.write_load("orders", DAY[9], [order(9, 1, "10.00", "completed", at(DAY[9]), at(DAY[9]), loaded(DAY[9])), guest])
+    ten_days.write_load(
+        "orders", DAY[9], [order(9, 1, "10.00", "completed", at(DAY[9]), at(DAY[9]), loaded(DAY[9])), guest]
+    )
     build(ten_days)
     assert written(ten_days) == []
 
@@ -121,7 +130,9 @@ def test_an_empty_load_moves_the_calendar_by_its_run_date(ten_days: Project) -> 
 
 def test_an_old_load_is_read_under_its_own_run_date_alone(ten_days: Project) -> None:
     late = order(70, 2, "5.00", "completed", at(DAY[1]), at(DAY[1]), loaded(DAY[9]))
-    ten_days.write_load("orders", DAY[1], [order(1, 1, "10.00", "completed", at(DAY[1]), at(DAY[1]), loaded(DAY[1])), late])
+    ten_days.write_load(
+        "orders", DAY[1], [order(1, 1, "10.00", "completed", at(DAY[1]), at(DAY[1]), loaded(DAY[1])), late]
+    )
     total = f"select total_spent from analytics.user_metrics where date = '{DAY[9]}' and user_id = 2"
     build(ten_days)
     assert ten_days.query(total) == [(0,)]
@@ -147,10 +158,21 @@ def test_an_order_that_left_its_load_gives_way_to_its_older_version(ten_days: Pr
     build(ten_days)
     ten_days.write_load("orders", DAY[9], [])
     build(ten_days)
-    assert ten_days.query(f"select total_spent from analytics.user_metrics where date = '{DAY[9]}' and user_id = 1") == [
-        (90,)
-    ]
+    assert ten_days.query(
+        f"select total_spent from analytics.user_metrics where date = '{DAY[9]}' and user_id = 1"
+    ) == [(90,)]
     assert ten_days.query("select order_id, is_deleted from analytics.fct_orders where is_deleted") == [(9, True)]
+
+
+def test_a_rebuilt_fct_orders_restates_what_it_has_lost(ten_days: Project) -> None:
+    """The first order left its load long ago, unnoticed, as no run has read that load again."""
+    ten_days.write_load("orders", DAY[0], [])
+    build(ten_days)
+    total = "select total_spent from analytics.user_metrics where user_id = 1 order by date limit 1"
+    assert ten_days.query(total) == [(10,)]
+    build(ten_days, "--select", "fct_orders", "--full-refresh")
+    build(ten_days)
+    assert ten_days.query(total) == [(0,)]
 
 
 def test_another_meaning_of_a_status_restates_its_orders(project_copy: Path, tmp_path: Path) -> None:
@@ -167,12 +189,14 @@ def test_a_clock_set_back_loses_no_change(ten_days: Project) -> None:
     """The tables are as a run in the far future would have left them."""
     for table, columns in (("fct_orders", ("_revision",)), ("dim_users", ("_revision",)),
                            ("user_metrics", ("_orders_revision", "_users_revision"))):  # fmt: skip
-        ten_days.execute(f"update analytics.{table} set " + ", ".join(f"{name} = {name} + 1000000000000" for name in columns))
+        ten_days.execute(
+            f"update analytics.{table} set " + ", ".join(f"{name} = {name} + 1000000000000" for name in columns)
+        )
     ten_days.write_load("orders", DAY[9], [order(6, 1, "99.00", "completed", at(DAY[6]), at(DAY[9]), loaded(DAY[9]))])
     build(ten_days)
-    assert ten_days.query(f"select total_spent from analytics.user_metrics where date = '{DAY[8]}' and user_id = 1") == [
-        (8 * 10 + 99,)
-    ]
+    assert ten_days.query(
+        f"select total_spent from analytics.user_metrics where date = '{DAY[8]}' and user_id = 1"
+    ) == [(8 * 10 + 99,)]
 
 
 def test_lakes_that_have_little_in_them_build(project: Project) -> None:

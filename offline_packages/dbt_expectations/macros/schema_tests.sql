@@ -7,13 +7,3 @@
     where not {{ column_A }} >{{ '=' if or_equal }} {{ column_B }}
         {% if row_condition %} and {{ row_condition }} {% endif %}
 {% endtest %}
-
-
-{# Fails unless the number of rows (of each group) that meet row_condition equals value. #}
-{% test expect_table_row_count_to_equal(model, value, group_by=None, row_condition=None) %}
-    select count(*) as row_count
-    from {{ model }}
-    {% if row_condition %} where {{ row_condition }} {% endif %}
-    {% if group_by %} group by {{ group_by | join(', ') }} {% endif %}
-    having not count(*) = {{ value }}
-{% endtest %}

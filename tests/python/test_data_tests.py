@@ -1,0 +1,96 @@
+"""Every data test can fail: each damage, done to the tables by hand, is noticed by the test that is there for it."""
+
+from __future__ import annotations
+
+import pytest
+from dbt.artifacts.schemas.results import NodeStatus
+from dbt.cli.main import dbtRunnerResult
+from project import Project, order
+from test_incremental import DAY, at, loaded, write_days
+
+METRICS = "analytics.user_metrics"
+LAST_DATE = f"where date = '{DAY[9]}'"
+
+DAMAGES = {
+    "dbt_utils_unique_combination_of_columns_user_metrics_date__user_id": (
+        f"insert into {METRICS} select * from {METRICS} {LAST_DATE}"
+    ),
+    "relationships_user_metrics_user_id__user_id__ref_dim_users_": f"update {METRICS} set user_id = 77 {LAST_DATE}",
+    "not_null_user_metrics_spending_rank": f"update {METRICS} set spending_rank = null {LAST_DATE}",
+    "dbt_utils_accepted_range_user_metrics_order_count__0": (f"update {METRICS} set order_count = -1 {LAST_DATE}"),
+    "dbt_utils_accepted_range_user_metrics_spending_rank__1": (f"update {METRICS} set spending_rank = 0 {LAST_DATE}"),
+    "assert_counts_never_fall": f"update {METRICS} set daily_order_count = 5 {LAST_DATE}",
+    "assert_ranks_follow_spend": f"update {METRICS} set spending_rank = 2 {LAST_DATE}",
+    "assert_no_date_is_missing": f"delete from {METRICS} {LAST_DATE} and user_id = 2",
+    "assert_last_date_reconciles_with_orders": (f"update {METRICS} set total_spent = 7 {LAST_DATE} and user_id = 1"),
+    "assert_metrics_are_as_new_as_the_loads": f"delete from {METRICS} {LAST_DATE}",
+    "assert_sign_up_does_not_change": """
+        insert into analytics.dim_users
+        select * replace (updated_at + interval 1 day as updated_at, created_at + interval 1 day as created_at)
+        from analytics.dim_users
+    """,
+    "dim_users_has_one_current_version_per_user": """
+        insert into analytics.dim_users
+        select * replace (updated_at + interval 1 day as updated_at) from analytics.dim_users
+    """,
+    "dbt_utils_unique_combination_of_columns_dim_users_user_id__updated_at": (
+        "insert into analytics.dim_users select * from analytics.dim_users"
+    ),
+    "dbt_expectations_expect_column_pair_values_A_to_be_greater_than_B_dim_users": (
+        "update analytics.dim_users set valid_to = '2000-01-01'"
+    ),
+    "unique_fct_orders_order_id": "insert into analytics.fct_orders select * from analytics.fct_orders",
+    "fct_orders_status_is_known": "update analytics.fct_orders set status = 'lost' where order_id = 3",
+    "relationships_fct_orders_user_id__user_id__ref_dim_users_": "update analytics.fct_orders set user_id = 77",
+    "unique_order_statuses_status": "insert into analytics.order_statuses select * from analytics.order_statuses",
+}
+
+
+@pytest.fixture
+def ten_days(project: Project) -> Project:
+    """Ten days built, where the last run has written the last two dates only."""
+    write_days(project, 8)
+    project.run("build")
+    write_days(project, 10)
+    project.run("build")
+    return project
+
+
+def unhappy_tests(result: dbtRunnerResult) -> set[str]:
+    """The data tests that failed or warned."""
+    return {line.node.name for line in result.result if line.status in (NodeStatus.Fail, NodeStatus.Warn)}
+
+
+def test_sound_tables_pass_and_each_damage_is_noticed(ten_days: Project) -> None:
+    assert unhappy_tests(ten_days.run("test")) == set()
+    sound = ten_days.database.read_bytes()
+    for test, damage in DAMAGES.items():
+        ten_days.database.write_bytes(sound)
+        ten_days.execute(damage)
+        found = unhappy_tests(ten_days.invoke("test", "--exclude-resource-type", "unit_test"))
+        assert any(name.startswith(test) for name in found), f"{test} did not notice; these did: {found}"
+
+
+def test_tests_look_at_the_dates_that_were_written_unless_told_to_look_at_all(ten_days: Project) -> None:
+    select = ("test", "--select", "user_metrics", "--exclude-resource-type", "unit_test")
+    ten_days.execute(f"update {METRICS} set spending_rank = 0 where date = '{DAY[2]}'")
+    assert unhappy_tests(ten_days.run(*select)) == set()
+    found = unhappy_tests(ten_days.invoke(*select, test_all_dates=True))
+    assert any(name.startswith("dbt_utils_accepted_range_user_metrics_spending_rank") for name in found)
+    assert "assert_ranks_follow_spend" in found
+
+
+def test_an_order_that_waits_for_its_user_is_a_warning(ten_days: Project) -> None:
+    early = order(70, 9, "5.00", "completed", at(DAY[9]), at(DAY[9]), loaded(DAY[9]))
+    ten_days.write_load("orders", DAY[9], [early])
+    ten_days.run("build")
+    found = unhappy_tests(ten_days.run("test"))
+    assert found == {"relationships_fct_orders_user_id__user_id__ref_dim_users_"}
+
+
+def test_the_snapshot_keeps_what_was_said_before(ten_days: Project) -> None:
+    ten_days.run("snapshot")
+    ten_days.execute("update analytics.dim_users set email = 'new@x.org' where user_id = 2")
+    ten_days.run("snapshot")
+    said = "select email, recorded_to is null from analytics.users_snapshot where user_id = 2 order by recorded_from"
+    assert ten_days.query(said) == [("2@x.org", False), ("new@x.org", True)]
