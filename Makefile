@@ -87,5 +87,6 @@ lock: .venv/development ## Resolve pyproject.toml anew into requirements/
 	@$(LOCK) --constraints requirements/development.txt -o requirements/runtime.txt
 
 .PHONY: clean
-clean: ## Remove everything that was made, the sample lake and the database in data/ too
-	@rm -rf .venv dbt_packages target logs data .pytest_cache .mypy_cache .ruff_cache
+clean: ## Remove what was made: .venv, packages, logs, and the sample lake with its database
+	@if [ -e data/lake/.sample.json ]; then rm -rf data/lake data/user_metrics.duckdb; fi
+	@rm -rf .venv dbt_packages target logs .pytest_cache .mypy_cache .ruff_cache
