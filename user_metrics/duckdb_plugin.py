@@ -8,11 +8,11 @@ from duckdb import DuckDBPyConnection
 
 
 def is_readable(lake_uri: str) -> bool:
-    """Whether a local lake is a folder that can be listed; of an object store only a request can tell.
+    """Whether the lake is a folder that can be listed.
 
-    DuckDB's glob() cannot: it answers a wrong path with no files, as it does an empty folder.
+    DuckDB's glob() cannot tell: it answers a wrong path with no files, as it does an empty folder.
     """
-    return "://" in lake_uri or (Path(lake_uri).is_dir() and os.access(lake_uri, os.R_OK | os.X_OK))
+    return Path(lake_uri).is_dir() and os.access(lake_uri, os.R_OK | os.X_OK)
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb has no types
