@@ -55,9 +55,9 @@ demo: setup ## Build user_metrics from a sample lake and show what came out
 	@$(DBT) source freshness --quiet
 	@$(BIN)/python -m user_metrics summary
 	@printf '%s\n' "" "What next:" \
-		"  make build VARS='{restate_from: 2024-01-05}'   build again; nothing has changed, so only what you ask for" \
-		"  .venv/bin/dbt show --inline 'select * from {{ ref(\"user_metrics\") }}'" \
-		"  LAKE_URI=/your/lake make build                  your own users and orders; see README.md"
+		"  make build                          build again: nothing has changed, so no date is written" \
+		"  .venv/bin/dbt show --inline 'select * from analytics.user_metrics'" \
+		"  LAKE_URI=/your/lake make build      your own users and orders; see README.md"
 
 .PHONY: build
 build: setup ## Build from LAKE_URI into DUCKDB_PATH: make build VARS='{run_date: 2024-01-05}' TARGET=ci
