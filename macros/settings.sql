@@ -12,6 +12,10 @@
 
 {# The Python date of a date or its text YYYY-MM-DD; none for none. #}
 {% macro python_date(value) %}
+    {% if value is not none and not execute %}
+        {# While dbt parses, no setting has been validated yet; any date will do. #}
+        {% do return(modules.datetime.date(2000, 1, 1)) %}
+    {% endif %}
     {% if value is not none %}
         {% do return(modules.datetime.date.fromisoformat(value | string)) %}
     {% endif %}

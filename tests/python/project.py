@@ -72,7 +72,8 @@ class Project:
             try:
                 if manifest is None:
                     parsed = dbtRunner().invoke(["parse", *command[len(arguments) :]])
-                    assert parsed.success, parsed.exception
+                    if not parsed.success:
+                        return parsed
                     manifest = PARSED[self.root] = parsed.result
                 return dbtRunner(manifest=manifest).invoke(command)
             finally:

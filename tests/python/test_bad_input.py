@@ -8,7 +8,7 @@ from datetime import datetime
 
 import duckdb
 import pytest
-from project import Project, failure, order, user
+from project import PARSED, ROOT, Project, failure, order, user
 from test_incremental import DAY, at, build, loaded, write_days
 
 FILE = f"orders/date={DAY[9]}/part_0.parquet"
@@ -107,6 +107,13 @@ def test_a_lake_that_has_lost_its_files_is_refused(built: Project) -> None:
 )
 def test_a_wrong_setting_is_named(built: Project, setting: str, value: object, allowed: str) -> None:
     assert f"The setting {setting} is '{value}', but must be {allowed}." in refusal(built, **{setting: value})
+
+
+@pytest.mark.parametrize("setting", ["run_date", "restate_from", "earliest_date"])
+def test_a_wrong_date_is_named_also_when_dbt_parses_the_project_with_it(built: Project, setting: str) -> None:
+    PARSED.pop(ROOT)
+    reason = refusal(built, **{setting: "2024-1-5"})
+    assert f"The setting {setting} is '2024-1-5', but must be a date written YYYY-MM-DD" in reason
 
 
 def test_rows_that_cannot_be_placed_are_set_aside_with_a_reason(built: Project) -> None:
