@@ -32,8 +32,8 @@ def expected_metrics(users: Loads, orders: Loads, statuses: Statuses, calendar_e
     statuses: status to (counts_as_order, counts_as_spend)
     calendar_end: the last date that every user has a row on
     """
-    addresses = _addresses(users)
-    signed_up = _sign_ups(users)
+    versions = _user_versions(users)
+    signed_up = {user: min(version["created_at"] for version in known).date() for user, known in versions.items()}
     current_orders = _current_orders(orders)
     rows: list[Metrics] = []
     if not signed_up or calendar_end is None:
@@ -65,7 +65,7 @@ def expected_metrics(users: Loads, orders: Loads, statuses: Statuses, calendar_e
             rank = 1 + sum(other[1] > spend for other in totals.values())
             average = float(spend) / len(counted) if counted else None
             rows.append(
-                (day, user, _address_on(addresses[user], day), len(counted), spend, average,
+                (day, user, _address_on(versions[user], day), len(counted), spend, average,
                  max(counted, default=None), daily_count, daily_spend, rank)
             )  # fmt: skip
         day += ONE_DAY
@@ -92,33 +92,23 @@ def _text(value: Any) -> tuple[bool, Any]:
     return (value is not None, value or "")
 
 
-def _addresses(users: Loads) -> dict[int, list[tuple[datetime, str | None]]]:
-    """Each user's versions (updated_at, email), oldest first; a version delivered twice is as last loaded."""
-    versions: dict[int, dict[datetime, list[tuple[Any, ...]]]] = defaultdict(lambda: defaultdict(list))
+def _user_versions(users: Loads) -> dict[int, list[Row]]:
+    """Each user's versions, oldest first; a version that was delivered more than once is as it was last loaded."""
+    versions: dict[int, dict[datetime, tuple[Any, Row]]] = defaultdict(dict)
     for load_date, row in _placeable(users, is_user=True):
-        versions[row["id"]][row["updated_at"]].append((row["_loaded_at"], load_date, _text(row["email"]), row["email"]))
-    return {
-        user: sorted(
-            (updated_at, max(found, key=lambda version: version[:3])[3]) for updated_at, found in by_time.items()
-        )
-        for user, by_time in versions.items()
-    }
+        delivery = (row["_loaded_at"], load_date, _text(row["email"]), row["created_at"])
+        known = versions[row["id"]].get(row["updated_at"])
+        if known is None or delivery > known[0]:
+            versions[row["id"]][row["updated_at"]] = (delivery, row)
+    return {user: [row for _, (_, row) in sorted(known.items())] for user, known in versions.items()}
 
 
-def _address_on(versions: list[tuple[datetime, str | None]], day: date) -> str | None:
-    email = versions[0][1]
-    for updated_at, newer in versions:
-        if updated_at.date() <= day:
-            email = newer
+def _address_on(versions: list[Row], day: date) -> str | None:
+    email: str | None = versions[0]["email"]
+    for version in versions:
+        if version["updated_at"].date() <= day:
+            email = version["email"]
     return email
-
-
-def _sign_ups(users: Loads) -> dict[int, date]:
-    signed_up: dict[int, date] = {}
-    for _, row in _placeable(users, is_user=True):
-        created_on = row["created_at"].date()
-        signed_up[row["id"]] = min(created_on, signed_up.get(row["id"], created_on))
-    return signed_up
 
 
 def _current_orders(orders: Loads) -> list[Row]:
