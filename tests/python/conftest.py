@@ -15,6 +15,7 @@ ONLINE_RETAIL = Path(os.environ.get("ONLINE_RETAIL", ROOT / "../shared/data/onli
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--histories", type=int, default=40, help="random histories to play")
+    parser.addoption("--redshift-histories", type=int, default=5, help="random histories to play on Redshift")
     parser.addoption("--kills", type=int, default=15, help="builds to kill")
     parser.addoption("--seed", type=int, default=0, help="seed of the first history; 0 for a fresh one")
 
@@ -33,8 +34,9 @@ def pytest_report_header() -> str:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     first = int(os.environ["HISTORIES_SEED"])
-    if "history_seed" in metafunc.fixturenames:
-        metafunc.parametrize("history_seed", range(first, first + metafunc.config.getoption("--histories")))
+    for fixture, option in (("history_seed", "--histories"), ("redshift_seed", "--redshift-histories")):
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, range(first, first + metafunc.config.getoption(option)))
 
 
 @pytest.fixture

