@@ -1,6 +1,6 @@
 {#
     Makes raw.users and raw.orders ready to read, on-run-start. On DuckDB they are views over the parquet
-    files under LAKE_URI; elsewhere they are tables that the load has filled.
+    files under LAKE_URI; on Redshift tables that the load has filled, and must be there.
 #}
 {% macro register_lake() %}
     {% set orders = ref('fct_orders') %}
@@ -10,7 +10,33 @@
 {% endmacro %}
 
 
-{% macro default__register_lake(processed) %}
+{% macro redshift__register_lake(processed) %}
+    {% for table in raw_sources() if not load_relation(source('raw', table.name)) %}
+        {% do exceptions.raise_compiler_error(
+            "The database " ~ table.database ~ " has no table " ~ table.schema ~ "." ~ table.name ~ ": correct REDSHIFT_RAW_SCHEMA,"
+            ~ " or make the tables with 'dbt run-operation create_raw_tables --target " ~ target.name ~ "' and load them."
+        ) %}
+    {% endfor %}
+{% endmacro %}
+
+
+{# Makes the raw tables that are not there yet, on Redshift: dbt run-operation create_raw_tables --target prod #}
+{% macro create_raw_tables() %}
+    {% for table in raw_sources() %}
+        {% set columns = [] %}
+        {% for column in table.columns.values() %} {% do columns.append(column.name ~ ' ' ~ column.data_type) %} {% endfor %}
+        {% do run_query("create schema if not exists " ~ table.schema) %}
+        {% do run_query(
+            "create table if not exists " ~ source('raw', table.name) ~ " (" ~ columns | join(', ')
+            ~ ") distkey (id) sortkey (date)"
+        ) %}
+    {% endfor %}
+{% endmacro %}
+
+
+{# The declared sources: raw.users and raw.orders. #}
+{% macro raw_sources() %}
+    {% do return(graph.sources.values() | selectattr('source_name', 'equalto', 'raw') | list) %}
 {% endmacro %}
 
 
@@ -26,7 +52,7 @@
         ) %}
     {% endif %}
     {% do run_query('create schema if not exists raw') %}
-    {% for source in graph.sources.values() | selectattr('source_name', 'equalto', 'raw') %}
+    {% for source in raw_sources() %}
         {% set files = sql_text(lake ~ '/' ~ source.name ~ '/date=*/*.parquet') %}
         {% do check_lake_files(files, source.columns, none if flags.FULL_REFRESH else processed) %}
         {% do run_query('create or replace view raw.' ~ source.name ~ ' as ' ~ lake_query(files, source.columns)) %}

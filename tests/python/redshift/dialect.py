@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from sqlglot.errors import SqlglotError
+
 Rule = tuple[re.Pattern[str], str]
 
 
@@ -13,7 +15,7 @@ def _rules(*rules: tuple[str, str]) -> list[Rule]:
 
 
 COMMENT = re.compile(r"\s*(/\*.*?\*/\s*|--[^\n]*\n\s*)*", re.DOTALL)
-PARAMETER = re.compile(r"\$\d+")
+PARAMETER = re.compile(r"(?<!\w)\$\d+")
 CATALOG = re.compile(r"\b(pg_\w+|information_schema|svv_\w+|stl_\w+|sys_\w+)\b", re.IGNORECASE)
 
 # What Redshift has and PostgreSQL has not, and does no harm to leave out.
@@ -52,7 +54,10 @@ def translate(sql: str, refuse: Callable[[str], list[str]]) -> str:
     comment, statement = split_comment(sql)
     # dbt reads PostgreSQL's catalogs on Redshift too, with functions that work on the leader node alone.
     if not CATALOG.search(statement):
-        reasons = refuse(PARAMETER.sub("null", statement))
+        try:
+            reasons = refuse(PARAMETER.sub("null", statement))
+        except SqlglotError as error:
+            reasons = [f"it cannot be read: {error}: {statement}"]
         if reasons:
             return failure("Redshift refuses this: " + "; ".join(reasons))
     constraints = CONSTRAINTS if CREATE_TABLE.match(statement) else []

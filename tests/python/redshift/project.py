@@ -17,6 +17,9 @@ NAMES = {
     "orders": "id, user_id, amount, status, created_at, updated_at, _loaded_at",
 }
 
+READER = "reporting"
+"""A user of the database who may read what consumers read."""
+
 
 class RedshiftProject(Project):
     """A project whose database is a stand-in that is running; it is emptied, and has the raw tables."""
@@ -28,10 +31,11 @@ class RedshiftProject(Project):
         self.server = server
         server.faults.clear()
         server.statements.clear()
-        self.execute("drop schema if exists raw, analytics cascade")
-        self.execute("create schema raw")
-        for table, columns in COLUMNS.items():
-            self.execute(f"create table raw.{table} ({columns}, date date)")
+        if "raw_tables" in server.saved:
+            server.bring_back("raw_tables")
+        else:
+            self.run("run-operation", "create_raw_tables")
+            server.save("raw_tables")
 
     def environment(self) -> dict[str, str]:
         """What the target prod of profiles.yml asks for."""
@@ -39,6 +43,7 @@ class RedshiftProject(Project):
         return {
             "REDSHIFT_HOST": server.host, "REDSHIFT_PORT": str(server.port), "REDSHIFT_USER": server.user,
             "REDSHIFT_PASSWORD": server.password, "REDSHIFT_DATABASE": server.database, "REDSHIFT_SSLMODE": "disable",
+            "REDSHIFT_READERS": READER,
         }  # fmt: skip
 
     def connect(self) -> redshift_connector.core.Connection:

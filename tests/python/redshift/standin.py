@@ -108,6 +108,7 @@ class RedshiftStandIn:
         self.faults: list[Fault] = []
         self.errors: list[Exception] = []
         """Errors of the stand-in itself, not of statements; raised at the end."""
+        self.saved: set[str] = set()
         self._folder = folder
         self._open: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
         self._sessions = 0
@@ -175,6 +176,7 @@ class RedshiftStandIn:
         """Keeps a copy of the database as it is, to be brought back."""
         self.forget(name)
         self._admin(f"create database {name} template {DATABASE} owner {USER}")
+        self.saved.add(name)
 
     def bring_back(self, name: str) -> None:
         """Makes the database what it was when it was saved."""
@@ -184,6 +186,7 @@ class RedshiftStandIn:
     def forget(self, name: str) -> None:
         """Drops a database, sessions and all."""
         self._admin(f"drop database if exists {name} with (force)")
+        self.saved.discard(name)
 
     def sessions(self) -> list[tuple[Any, ...]]:
         """(pid, state, last statement) of every session that a client has open."""

@@ -1,0 +1,13 @@
+-- What consumers read: user_metrics without its bookkeeping, one row per user and date.
+select
+    date,
+    user_id,
+    email,
+    order_count,
+    total_spent,
+    avg_order_value,
+    last_order_at,
+    daily_order_count,
+    daily_total_spent,
+    spending_rank
+from {{ ref('user_metrics') }}
