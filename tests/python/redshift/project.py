@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import redshift_connector
-from project import COLUMNS, ROOT, Project, Row
+from project import COLUMNS, ROOT, Project, Row, failure
 from redshift.standin import RedshiftStandIn
 
 NAMES = {
@@ -19,6 +20,27 @@ NAMES = {
 
 READER = "reporting"
 """A user of the database who may read what consumers read."""
+
+
+class ElsewhereProject(Project):
+    """The project in another process than its stand-in."""
+
+    target = "prod"
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        super().__init__(folder)
+        self._environment = environment
+
+    def environment(self) -> dict[str, str]:
+        """What the target prod of profiles.yml asks for."""
+        return self._environment
+
+
+def run_elsewhere(folder: Path, environment: dict[str, str], delay: float) -> str:
+    """Runs the models after some seconds, in a process of a pool; returns why they failed, or nothing."""
+    time.sleep(delay)
+    result = ElsewhereProject(folder, environment).invoke("run")
+    return "" if result.success else failure(result)
 
 
 class RedshiftProject(Project):

@@ -69,10 +69,15 @@ class Fault:
     pattern: re.Pattern[str]
     countdown: int
     action: Callable[[], object] | None = None
+    after: re.Pattern[str] | None = None
+    """Statements count only in a session that has had one in which this is found."""
+    sessions: set[int] = field(default_factory=set)
 
-    def strikes(self, sql: str) -> bool:
+    def strikes(self, statement: Statement) -> bool:
         """Whether it happens at this statement."""
-        found = bool(self.pattern.search(sql))
+        found = bool(self.pattern.search(statement.sql)) and (not self.after or statement.session in self.sessions)
+        if self.after and self.after.search(statement.sql):
+            self.sessions.add(statement.session)
         self.countdown -= found
         return found and self.countdown == 0
 
@@ -158,13 +163,16 @@ class RedshiftStandIn:
             cursor.execute(statement, values or None)
             return cursor.fetchall() if cursor.description else []
 
-    def cut(self, pattern: str, nth: int = 1) -> None:
-        """Cuts a client off, once, when the n-th statement from now on that the pattern is found in arrives."""
-        self.faults.append(Fault(re.compile(pattern, re.IGNORECASE | re.DOTALL), nth))
+    def cut(self, pattern: str, nth: int = 1, after: str | None = None) -> None:
+        """Cuts a client off, once, when the n-th statement from now on that the pattern is found in arrives.
+
+        after: counts only what follows, in the same session, a statement that this pattern is found in.
+        """
+        self.faults.append(Fault(_pattern(pattern), nth, after=_pattern(after) if after else None))
 
     def before(self, pattern: str, action: Callable[[], object], nth: int = 1) -> None:
         """Does something, once, before the n-th statement from now on that the pattern is found in is executed."""
-        self.faults.append(Fault(re.compile(pattern, re.IGNORECASE | re.DOTALL), nth, action))
+        self.faults.append(Fault(_pattern(pattern), nth, action))
 
     def restart(self) -> None:
         """Stops PostgreSQL as a failing node would, with all its sessions, and starts it again."""
@@ -307,8 +315,9 @@ class RedshiftStandIn:
                 if copy:
                     before = _check_messages(session, await asyncio.to_thread(_check, copy))
             elif kind == b"E":
-                statement, copy = session.prepared[session.bound]
-                self.statements.append(Statement(session.number, statement))
+                text, copy = session.prepared[session.bound]
+                statement = Statement(session.number, text)
+                self.statements.append(statement)
                 for fault in [fault for fault in self.faults if fault.strikes(statement)]:
                     if not fault.action:
                         return
@@ -325,6 +334,10 @@ class RedshiftStandIn:
         except ValueError as error:
             return None, failure(f"COPY: {error}")
         return copy, copy.statement if copy else translate(sql, self.refuse)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text, re.IGNORECASE | re.DOTALL)
 
 
 async def _start_packet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:

@@ -1,0 +1,218 @@
+"""Connections cut, servers restarted, loads and runs that cross: every table is as before a run or as after it.
+
+And the run after that is right, by an expectation that knows nothing of what went wrong.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import re
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from expectation import expected_metrics
+from histories import STATUSES
+from project import Row, order, user
+from redshift.project import RedshiftProject, run_elsewhere
+from redshift.standin import RedshiftStandIn
+
+pytestmark = pytest.mark.redshift
+
+DAY = [date(2024, 1, 1) + timedelta(days=offset) for offset in range(40)]
+TABLES = ("dim_users", "fct_orders", "user_metrics")
+MODELS = ("build", "--exclude-resource-type", "test", "unit_test", "snapshot")
+
+
+def at(day: date, hour: int = 9) -> datetime:
+    return datetime(day.year, day.month, day.day, hour)
+
+
+class Shop:
+    """Two users and an order a day, which the next day corrects; keeps what it has loaded, for the expectation."""
+
+    def __init__(self, warehouse: RedshiftProject) -> None:
+        self.warehouse = warehouse
+        self.loads: dict[str, dict[date, list[Row]]] = {"users": {}, "orders": {}}
+
+    def load(self, table: str, day: date, rows: list[Row]) -> None:
+        """Loads a partition, over what was there before."""
+        self.loads[table][day] = rows
+        self.warehouse.write_load(table, day, rows)
+
+    def load_day(self, number: int, load: bool = True) -> None:
+        """The load of a day; load=False when the database has it already."""
+        day = DAY[number]
+        loaded = at(day + timedelta(days=1), 0)
+        users = [user(id, f"{id}.{number}@x.org", at(DAY[0]), at(day), loaded) for id in (1, 2)]
+        orders = [order(number, 1, "10.00", "completed", at(day), at(day), loaded)]
+        if number:
+            orders.append(order(number - 1, 1, "99.00", "completed", at(DAY[number - 1]), at(day), loaded))
+        for table, rows in (("users", users), ("orders", orders)):
+            if load:
+                self.load(table, day, rows)
+            self.loads[table][day] = rows
+
+    def expected(self) -> list[tuple[Any, ...]]:
+        """What user_metrics must hold of all that was loaded."""
+        return expected_metrics(self.loads["users"], self.loads["orders"], STATUSES, max(self.loads["users"]))
+
+
+@pytest.fixture
+def shop(warehouse: RedshiftProject) -> Iterator[Shop]:
+    """Five days built."""
+    shop = Shop(warehouse)
+    server = warehouse.server
+    if "five_days" in server.saved:
+        server.bring_back("five_days")
+    for number in range(5):
+        shop.load_day(number, load="five_days" not in server.saved)
+    if "five_days" not in server.saved:
+        warehouse.run(*MODELS)
+        server.save("five_days")
+    yield shop
+    server.faults.clear()
+
+
+def rows(warehouse: RedshiftProject, table: str) -> list[tuple[Any, ...]]:
+    """All that a table says, without its bookkeeping."""
+    columns = warehouse.query(
+        f"select attname from pg_attribute where attrelid = 'analytics.{table}'::regclass and attnum > 0 "
+        "and attname not like '\\_%'"
+    )
+    return sorted(warehouse.query(f"select {', '.join(name for (name,) in columns)} from analytics.{table}"), key=str)
+
+
+def test_the_shop_is_built_right(shop: Shop) -> None:
+    assert shop.warehouse.metrics() == shop.expected()
+
+
+INSERT = r'insert into "dev"."analytics"."{table}"'
+CUTS: dict[str, tuple[str, str | None, list[str]]] = {
+    "before the delete": (r'delete from "dev"."analytics"."{table}"', None, []),
+    "between delete and insert": (INSERT, None, []),
+    "at the commit": ("^COMMIT$", INSERT, []),
+    "at the rename of the old table": (r'rename to "{table}__dbt_backup"', None, ["--full-refresh"]),
+    "at the rename of the new table": (r'rename to "{table}"', None, ["--full-refresh"]),
+    "at the commit of a full refresh": ("^COMMIT$", r'rename to "{table}"', ["--full-refresh"]),
+    "at the drop of the old table": (
+        r'drop table if exists "dev"."analytics"."{table}__dbt_backup"',
+        None,
+        ["--full-refresh"],
+    ),
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_cut_leaves_the_old_rows_or_the_new(cut: str, table: str, shop: Shop) -> None:
+    warehouse = shop.warehouse
+    shop.load_day(5)
+    before = rows(warehouse, table)
+    pattern, after, arguments = CUTS[cut]
+    warehouse.server.cut(pattern.format(table=table), after=after and after.format(table=table))
+    result = warehouse.invoke("run", *arguments)
+    assert not result.success, "nothing was cut"
+    found = rows(warehouse, table)
+    assert warehouse.server.sessions() == []
+    warehouse.run("run")
+    assert warehouse.metrics() == shop.expected()
+    new = rows(warehouse, table)
+    assert before != new
+    assert found == (new if "drop" in cut else before)
+
+
+def test_without_begin_and_commit_rows_are_lost(redshift: RedshiftStandIn, project_copy: Path, shop: Shop) -> None:
+    """Why dbt_project.yml says redshift_skip_autocommit_transaction_statements: false."""
+    flag = "redshift_skip_autocommit_transaction_statements: "
+    settings = project_copy / "dbt_project.yml"
+    assert f"{flag}false" in settings.read_text()
+    settings.write_text(settings.read_text().replace(f"{flag}false", f"{flag}true"))
+    shop.warehouse.root = project_copy
+    shop.load_day(5)
+    assert len(rows(shop.warehouse, "user_metrics")) == 10
+    shop.warehouse.server.cut(INSERT.format(table="user_metrics"))
+    assert not shop.warehouse.invoke("run").success
+    assert len(rows(shop.warehouse, "user_metrics")) == 8
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_restart_before_a_model_heals(table: str, shop: Shop) -> None:
+    server = shop.warehouse.server
+    shop.load_day(5)
+    before = {table: rows(shop.warehouse, table) for table in TABLES}
+    server.before(rf'create temporary table\s+"{table}__dbt_tmp', server.restart)
+    assert not shop.warehouse.invoke("run", "--threads", "1").success
+    assert rows(shop.warehouse, table) == before[table]
+    shop.warehouse.run("run")
+    assert shop.warehouse.metrics() == shop.expected()
+
+
+def test_a_forgotten_transaction_makes_dbt_fail_and_not_hang(shop: Shop) -> None:
+    shop.warehouse.execute("alter role dbt set lock_timeout to '2s'")
+    connection = shop.warehouse.connect()
+    try:
+        connection.cursor().execute("select count(*) from analytics.user_metrics")
+        result = shop.warehouse.invoke("run", "--full-refresh")
+    finally:
+        connection.close()
+        shop.warehouse.execute("alter role dbt reset lock_timeout")
+    assert not result.success
+    assert any("lock timeout" in (line.message or "") for line in result.result)
+    assert shop.warehouse.metrics() == shop.expected()
+    shop.warehouse.run("run", "--full-refresh")
+
+
+QUESTIONS_AND_STATEMENTS = {
+    "before its first question": (r"select max\(_last_load_date\) from .*fct_orders", 1),
+    "between a question and the statement": (r'create temporary table\s+"fct_orders__dbt_tmp', 1),
+    "between the statement and the delete": (r'delete from "dev"."analytics"."fct_orders"', 1),
+    "between fct_orders and user_metrics": (r'create temporary table\s+"user_metrics__dbt_tmp', 1),
+}
+
+
+@pytest.mark.parametrize("moment", QUESTIONS_AND_STATEMENTS)
+def test_a_load_that_comes_while_dbt_runs_is_taken_in_by_the_next_run(moment: str, shop: Shop) -> None:
+    """The load that corrected an order comes again without it, so that the order's older version is current again."""
+    corrected = order(0, 1, "50.00", "completed", at(DAY[0]), at(DAY[4], 12), at(DAY[5], 0))
+    shop.load("orders", DAY[4], [corrected])
+    shop.warehouse.run("run")
+    assert shop.warehouse.metrics() == shop.expected()
+    pattern, nth = QUESTIONS_AND_STATEMENTS[moment]
+    shop.warehouse.server.before(pattern, lambda: shop.load("orders", DAY[4], []), nth)
+    shop.warehouse.invoke("run")
+    assert shop.loads["orders"][DAY[4]] == [], "the load did not come"
+    shop.warehouse.run("run")
+    assert shop.warehouse.metrics() == shop.expected()
+    shop.warehouse.run("run", "--full-refresh")
+    assert shop.warehouse.metrics() == shop.expected()
+
+
+# What PostgreSQL says where Redshift says 1023, serializable isolation violation, or that a table is locked or gone.
+CONFLICTS = re.compile(
+    "could not serialize access|concurrent|already exists|does not exist|deadlock|duplicate key|lock timeout"
+)
+
+
+def test_two_runs_at_once_succeed_or_say_why_not(shop: Shop, tmp_path: Path) -> None:
+    moments = random.Random(13)
+    environment = shop.warehouse.environment()
+    said: list[str] = []
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        for round in range(20):
+            shop.load_day(5 + round)
+            delays = (0.0, moments.uniform(0, 1.5))
+            runs = [
+                pool.submit(run_elsewhere, tmp_path / str(number), environment, delays[number]) for number in (0, 1)
+            ]
+            reasons = [run.result(timeout=120) for run in runs]
+            said += filter(None, reasons)
+            assert all(CONFLICTS.search(reason) for reason in reasons if reason), reasons
+            shop.warehouse.run("run")
+            assert shop.warehouse.metrics() == shop.expected()
+    print(*said, sep="\n")
+    assert said, "the runs never met"
