@@ -11,6 +11,7 @@
     in_load_window()
 #}
 {% macro load_window(versions, key) %}
+    {% do wait_for_other_writers() %}
     {% set window = {'after': none, 'run_date': date_setting('run_date')} %}
     {% if not execute or not is_incremental() %}
         {% do return(window) %}

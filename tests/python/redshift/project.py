@@ -36,11 +36,15 @@ class ElsewhereProject(Project):
         return self._environment
 
 
-def run_elsewhere(folder: Path, environment: dict[str, str], delay: float) -> str:
-    """Runs the models after some seconds, in a process of a pool; returns why they failed, or nothing."""
+def run_elsewhere(folder: Path, environment: dict[str, str], delay: float) -> tuple[str, float, float]:
+    """Runs the models after some seconds, in a process of a pool.
+
+    Returns why they failed, or nothing, and when the run began and ended, by the machine's clock.
+    """
     time.sleep(delay)
+    begun = time.monotonic()
     result = ElsewhereProject(folder, environment).invoke("run")
-    return "" if result.success else failure(result)
+    return "" if result.success else failure(result), begun, time.monotonic()
 
 
 class RedshiftProject(Project):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import re
 import signal
@@ -106,7 +107,7 @@ class RedshiftStandIn:
 
     def __init__(self, folder: Path, refuse: Callable[[str], list[str]] = lambda _: [], **settings: str) -> None:
         """refuse: why Redshift would refuse a statement; settings: of PostgreSQL, over SETTINGS."""
-        self.refuse = refuse
+        self.refuse = functools.lru_cache(maxsize=10_000)(refuse)
         self.settings = {**SETTINGS, **settings}
         self.buckets = folder / "s3"
         self.statements: list[Statement] = []

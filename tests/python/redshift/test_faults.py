@@ -192,16 +192,14 @@ def test_a_load_that_comes_while_dbt_runs_is_taken_in_by_the_next_run(moment: st
     assert shop.warehouse.metrics() == shop.expected()
 
 
-# What PostgreSQL says where Redshift says 1023, serializable isolation violation, or that a table is locked or gone.
-CONFLICTS = re.compile(
-    "could not serialize access|concurrent|already exists|does not exist|deadlock|duplicate key|lock timeout"
-)
+# What PostgreSQL says where Redshift says 1023, serializable isolation violation.
+CONFLICTS = re.compile("could not serialize access|concurrent|already exists")
 
 
-def test_two_runs_at_once_succeed_or_say_why_not(shop: Shop, tmp_path: Path) -> None:
+def test_of_two_runs_at_once_one_waits_for_the_other(shop: Shop, tmp_path: Path) -> None:
     moments = random.Random(13)
     environment = shop.warehouse.environment()
-    said: list[str] = []
+    met = 0
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
         for round in range(20):
             shop.load_day(5 + round)
@@ -209,10 +207,10 @@ def test_two_runs_at_once_succeed_or_say_why_not(shop: Shop, tmp_path: Path) -> 
             runs = [
                 pool.submit(run_elsewhere, tmp_path / str(number), environment, delays[number]) for number in (0, 1)
             ]
-            reasons = [run.result(timeout=120) for run in runs]
-            said += filter(None, reasons)
-            assert all(CONFLICTS.search(reason) for reason in reasons if reason), reasons
-            shop.warehouse.run("run")
+            (first, begun, ended), (second, second_begun, second_ended) = [run.result(timeout=120) for run in runs]
+            assert "" in (first, second), (first, second)
+            assert all(CONFLICTS.search(reason) for reason in (first, second) if reason), (first, second)
+            met += max(begun, second_begun) < min(ended, second_ended)
+            shop.warehouse.run("run", "--select", "marts")
             assert shop.warehouse.metrics() == shop.expected()
-    print(*said, sep="\n")
-    assert said, "the runs never met"
+    assert met >= 10, "the runs hardly ever met"

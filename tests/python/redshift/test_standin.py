@@ -236,35 +236,35 @@ def test_its_time_outs_hold_for_every_session(redshift: RedshiftStandIn) -> None
     assert [redshift.sql(f"show {name}")[0][0] for name in names] == ["20s", "2min", "1min"]
 
 
-def test_its_own_errors_are_raised_at_the_end(tmp_path: Path) -> None:
+def test_its_own_errors_are_raised_at_the_end(server_folder: Path) -> None:
     def broken(_: str) -> list[str]:
         raise LookupError("a bug in the stand-in")
 
     with (
         pytest.raises(ExceptionGroup, match="the stand-in itself failed") as raised,
-        RedshiftStandIn(tmp_path, broken) as server,
+        RedshiftStandIn(server_folder, broken) as server,
         pytest.raises((OSError, redshift_connector.Error)),
     ):
         connect(server).cursor().execute("select 1")
     assert isinstance(raised.value.exceptions[0], LookupError)
 
 
-def test_postgres_ends_with_a_process_that_is_killed(tmp_path: Path) -> None:
+def test_postgres_ends_with_a_process_that_is_killed(server_folder: Path) -> None:
     """pytest-timeout ends a process in which a test hangs, and no `with` block gets to its end."""
     program = (
         "import os, signal, sys; from pathlib import Path; from redshift.standin import RedshiftStandIn\n"
         "with RedshiftStandIn(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
     )
     died = subprocess.run(
-        [sys.executable, "-c", program, tmp_path],
+        [sys.executable, "-c", program, server_folder],
         cwd=ROOT / "tests/python",
         timeout=60,
         check=False,
         stdin=subprocess.DEVNULL,
     )
     assert died.returncode == -signal.SIGKILL
-    assert (tmp_path / "postgres" / "PG_VERSION").exists(), "PostgreSQL never ran"
+    assert (server_folder / "postgres" / "PG_VERSION").exists(), "PostgreSQL never ran"
     deadline = time.monotonic() + 30
-    while (tmp_path / "postgres" / "postmaster.pid").exists():
+    while (server_folder / "postgres" / "postmaster.pid").exists():
         assert time.monotonic() < deadline, "PostgreSQL still runs"
         time.sleep(0.05)
