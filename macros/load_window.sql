@@ -42,7 +42,7 @@
             and not stored.is_deleted
             and versions.load_date is null
     {% endset %}
-    {% set first_load = question(first_load_of_vanished).columns[0].values()[0] %}
+    {% set first_load = run_query(first_load_of_vanished).columns[0].values()[0] %}
     {% if first_load is not none %}
         {% do window.update({'after': [window.after, first_load - modules.datetime.timedelta(days=1)] | min}) %}
     {% endif %}

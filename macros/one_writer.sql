@@ -1,9 +1,9 @@
 {#
-    On Redshift, makes a model wait until no other run writes its table, before it asks its first question: with
-    snapshot isolation it would otherwise work with what the other run is about to replace, and fail at the end.
+    On Redshift, begins the transaction in which a model asks its questions and then writes, and waits in it until no
+    other run writes the model's table. Snapshot isolation then answers all of them alike, whatever is loaded meanwhile,
+    and the snapshot is taken after the wait, so that what another run has written is seen.
 
-    The lock is on an empty table that stands for the model's own, which readers go on reading. LOCK comes before the
-    snapshot is taken, so that what the other run has written is seen.
+    The lock is on an empty table that stands for the model's own, which readers go on reading.
 #}
 {% macro wait_for_other_writers() %}
     {% if execute and model.resource_type == 'model' and flags.WHICH in ['build', 'run', 'retry'] %}

@@ -28,7 +28,7 @@
 #}
 {% macro stored_maximum(relation, column, where='1 = 1') %}
     {% set stored = load_relation(relation) if execute %}
-    {% if stored and column in question('select * from ' ~ stored ~ ' where 1 = 0').column_names %}
+    {% if stored and column in run_query('select * from ' ~ stored ~ ' where 1 = 0').column_names %}
         {% do return(query_row("select max(" ~ column ~ ") from " ~ stored ~ " where " ~ where)[0]) %}
     {% endif %}
     {% do return(none) %}
