@@ -69,11 +69,11 @@ freshness: setup ## Check how old the newest load is
 
 .PHONY: test
 test: .venv/development .venv/packages ## Run the whole test suite; PYTEST='-m histories' runs a part
-	@$(BIN)/python -m pytest -n 2 $(PYTEST)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST)
 
 .PHONY: test-histories
 test-histories: .venv/development .venv/packages ## Play N random histories from SEED on: make test-histories N=10000
-	@$(BIN)/python -m pytest -n 2 -m histories --histories=$(N) --seed=$(SEED)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m histories --histories=$(N) --seed=$(SEED)
 
 .PHONY: lint
 lint: .venv/development .venv/packages ## Check style and types of SQL, YAML and Python
