@@ -198,11 +198,16 @@ class RedshiftStandIn:
         self.saved.discard(name)
 
     def sessions(self) -> list[tuple[Any, ...]]:
-        """(pid, state, last statement) of every session that a client has open."""
-        return self.sql("""
-            select pid, state, query from pg_stat_activity
-            where backend_type = 'client backend' and pid <> pg_backend_pid()
-        """)
+        """(pid, state, last statement) of every session that is open and stays so; one that is closed ends in a moment."""
+        deadline = time.monotonic() + 5
+        while True:
+            found = self.sql("""
+                select pid, state, query from pg_stat_activity
+                where backend_type = 'client backend' and pid <> pg_backend_pid()
+            """)
+            if not found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.05)
 
     def locks(self) -> list[tuple[Any, ...]]:
         """(pid, state, waits for pids, table, mode, granted, last statement) of every lock on a table."""
