@@ -23,6 +23,12 @@
 {% endmacro %}
 
 
+{# Tomorrow (UTC), YYYY-MM-DD: nothing may be dated later, lest a wrong year moves the calendar for good. #}
+{% macro last_possible_date() %}
+    {% do return((run_started_at + modules.datetime.timedelta(days=1)).strftime('%Y-%m-%d')) %}
+{% endmacro %}
+
+
 {# A date, or its text YYYY-MM-DD, as a literal of SQL that every engine prunes partitions by. #}
 {% macro date_literal(value) %}
     {% do return("cast('" ~ value ~ "' as date)") %}
@@ -40,17 +46,18 @@
         {% if var(name) is not none and var(name) | string < var('earliest_date') | string %}
             {% do _refuse(name, "a date on or after earliest_date (" ~ var('earliest_date') ~ ")") %}
         {% endif %}
+        {% if var(name) is not none and var(name) | string > last_possible_date() %}
+            {% do _refuse(name, "no later than tomorrow (" ~ last_possible_date() ~ ", UTC)") %}
+        {% endif %}
     {% endfor %}
-    {% if var('load_window_days') is not integer or var('load_window_days') is boolean or var('load_window_days') < 0 %}
-        {% do _refuse('load_window_days', "a whole number of days, 0 or more") %}
-    {% endif %}
-    {% if var('max_rejected_share') is not number or var('max_rejected_share') is boolean
-        or not 0 <= var('max_rejected_share') <= 1 %}
-        {% do _refuse('max_rejected_share', "a number from 0 to 1") %}
-    {% endif %}
-    {% if var('test_all_dates') is not boolean %}
-        {% do _refuse('test_all_dates', "true or false") %}
-    {% endif %}
+    {% for name in ['max_rejected_share', 'max_vanished_share'] %}
+        {% if var(name) is not number or var(name) is boolean or not 0 <= var(name) <= 1 %}
+            {% do _refuse(name, "a number from 0 to 1") %}
+        {% endif %}
+    {% endfor %}
+    {% for name in ['test_all_dates', 'accept_missing_loads'] if var(name) is not boolean %}
+        {% do _refuse(name, "true or false") %}
+    {% endfor %}
 {% endmacro %}
 
 

@@ -1,10 +1,10 @@
--- user_metrics reaches at least to the newest load that has brought rows. dbt's own freshness looks at sources only.
-{% set last_date = newest_date(ref('user_metrics'), ref('dim_users')) %}
+-- user_metrics reaches at least to the newest load. dbt's own freshness looks at sources only.
+with metrics as (
+    select max(date) as last_date from {{ ref('user_metrics') }}
+),
 
-with loads as (
-    select max(_last_load_date) as newest_load_date from {{ ref('dim_users') }}
-    union all
-    select max(_last_load_date) as newest_load_date from {{ ref('fct_orders') }}
+newest as (
+    select max(load_date) as newest_load_date from {{ ref('loads') }}
 ),
 
 users as (
@@ -12,9 +12,10 @@ users as (
     where not is_deleted
 )
 
-select loads.newest_load_date, {{ date_literal(last_date or var('earliest_date')) }} as last_date
-from loads
+select newest.newest_load_date, metrics.last_date
+from newest
+cross join metrics
 cross join users
 where
-    loads.newest_load_date > {{ date_literal(last_date or var('earliest_date')) }}
-    and users.first_sign_up <= loads.newest_load_date
+    users.first_sign_up <= newest.newest_load_date
+    and (metrics.last_date is null or metrics.last_date < newest.newest_load_date)

@@ -21,6 +21,9 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb has no types
     def configure_cursor(self, cursor: DuckDBPyConnection) -> None:
         """Called by dbt-duckdb for every session."""
         lake_uri = self._config["lake_uri"].rstrip("/")
+        if "://" not in lake_uri:
+            # Absolute, as the views over the lake may be read from another folder.
+            lake_uri = os.path.abspath(lake_uri)  # noqa: PTH100 — Path would follow links
         cursor.execute("set variable lake_uri = $1", [lake_uri])
         cursor.execute("set variable lake_is_readable = $1", [is_readable(lake_uri)])
 

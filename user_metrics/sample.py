@@ -136,7 +136,7 @@ def write_lake(lake: Path, last_date: date, days: int) -> int:
 def write_partition(partition: Path, table: str, rows: list[Row]) -> None:
     """Writes one partition, whole or not at all."""
     partition.mkdir(parents=True, exist_ok=True)
-    unfinished = partition / "part_0.parquet.unfinished"
+    unfinished = partition / "_part_0.parquet"
     with duckdb.connect() as connection:
         connection.execute(f"create table load ({COLUMNS[table]})")
         if rows:

@@ -14,6 +14,11 @@ checked as (
             when loaded_at is null then '_loaded_at is null'
             when cast(created_at as date) < {{ date_setting('earliest_date') }}
                 then 'created_at is before earliest_date'
+            -- One day of grace: a load may be extracted just after midnight of the next day.
+            when cast(created_at as date) > {{ dbt.dateadd('day', 1, 'load_date') }}
+                then 'created_at is after the load'
+            when cast(updated_at as date) > {{ dbt.dateadd('day', 1, 'load_date') }}
+                then 'updated_at is after the load'
         end as rejection_reason
     from orders
 )

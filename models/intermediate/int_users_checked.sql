@@ -16,6 +16,8 @@ checked as (
             -- One day of grace: a load may be extracted just after midnight of the next day.
             when cast(created_at as date) > {{ dbt.dateadd('day', 1, 'load_date') }}
                 then 'created_at is after the load'
+            when cast(updated_at as date) > {{ dbt.dateadd('day', 1, 'load_date') }}
+                then 'updated_at is after the load'
         end as rejection_reason
     from users
 )

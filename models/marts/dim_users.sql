@@ -1,29 +1,34 @@
 -- Users with the history of their address: one row per user and version, valid from valid_from up to, and
 -- without, valid_to.
-{% set window = load_window(ref('int_users_checked'), key=['user_id', 'updated_at']) %}
+{% set loads = loads_to_read('users', ref('stg_loads'), ref('int_users_checked'), key=['user_id', 'updated_at']) %}
 
-with stored as (
+with clock as (
+    {{ next_stamp() }}
+),
+
+stored as (
     {{ stored_rows() }}
 ),
 
 versions as (
-    {{ known_versions(ref('int_users_checked'), window, columns=['user_id', 'email', 'created_at', 'updated_at']) }}
+    {{ known_versions(
+        ref('int_users_checked'), loads, id='user_id', columns=['user_id', 'email', 'created_at', 'updated_at']
+    ) }}
 ),
 
 touched as (
     select distinct user_id from versions
-    where {{ in_load_window('load_date', window) }}
+    where {{ loads.is_void }} or {{ in_dates('load_date', loads.dates) }}
 ),
 
 numbered as (
     select
         *,
         min(first_load_date) over (partition by user_id, updated_at) as _first_load_date,
-        max(last_load_date) over (partition by user_id, updated_at) as _last_load_date,
         row_number() over (
             partition by user_id, updated_at
             order by is_deleted asc, loaded_at desc, load_date desc, email desc nulls last, created_at desc
-        ) as version_number
+        ) as delivery_rank
     from versions
     where user_id in (select touched.user_id from touched)
 ),
@@ -32,23 +37,25 @@ signed_up as (
     select
         *,
         min(created_at) over (partition by user_id, is_deleted) as signed_up_at,
-        row_number() over (partition by user_id, is_deleted order by updated_at) as version_rank
+        row_number() over (partition by user_id, is_deleted order by updated_at) as version_number
     from numbered
-    where version_number = 1
+    where delivery_rank = 1
 ),
 
 -- The first version also speaks for the days before it, from the sign-up on.
 dated as (
     select
         *,
-        greatest(cast(signed_up_at as date), case when version_rank > 1 then cast(updated_at as date) end) as valid_from
+        greatest(
+            cast(signed_up_at as date), case when version_number > 1 then cast(updated_at as date) end
+        ) as valid_from
     from signed_up
 ),
 
 history as (
     select
         *,
-        lead(valid_from) over (partition by user_id, is_deleted order by version_rank) as superseded_on
+        lead(valid_from) over (partition by user_id, is_deleted order by version_number) as superseded_on
     from dated
 ),
 
@@ -66,7 +73,6 @@ dim_users as (
         history.loaded_at as _loaded_at,
         history.load_date as _load_date,
         history._first_load_date,
-        history._last_load_date,
         -- That a later version ends this one is told by the later one: its revision restates what follows.
         case
             when history.is_deleted and stored.is_deleted then stored._revision
@@ -76,11 +82,15 @@ dim_users as (
                 and history.signed_up_at = stored.signed_up_at
                 and history.valid_from = stored.valid_from
                 then stored._revision
-            else {{ next_revision() }}
+            else clock.stamp
         end as _revision,
-        least(stored._affected_from, history.valid_from) as _affected_from
+        least(stored._affected_from, history.valid_from) as _affected_from,
+        clock.stamp as _stamp,
+        case when history.is_deleted and not stored.is_deleted then stored._load_date end as _vanished_from
     from history
-    left join stored on history.user_id = stored.user_id and history.updated_at = stored.updated_at
+    cross join clock
+    left join stored
+        on history.user_id = stored.user_id and history.updated_at = stored.updated_at and not {{ loads.is_void }}
 )
 
 select * from dim_users

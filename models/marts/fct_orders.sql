@@ -1,7 +1,11 @@
 -- Orders as their newest version has them: one row per order, guests and orders of unknown users included.
-{% set window = load_window(ref('int_orders_checked'), key=['order_id']) %}
+{% set loads = loads_to_read('orders', ref('stg_loads'), ref('int_orders_checked'), key=['order_id']) %}
 
-with stored as (
+with clock as (
+    {{ next_stamp() }}
+),
+
+stored as (
     {{ stored_rows() }}
 ),
 
@@ -11,15 +15,15 @@ statuses as (
 
 versions as (
     {{ known_versions(
-        ref('int_orders_checked'), window,
+        ref('int_orders_checked'), loads, id='order_id',
         columns=['order_id', 'user_id', 'status', 'amount', 'created_at', 'updated_at'],
     ) }}
 ),
 
--- Besides the orders of the window, those whose status has been given another meaning in the seed.
+-- Besides the orders of the loads, those whose status has been given another meaning in the seed.
 touched as (
     select order_id from versions
-    where {{ in_load_window('load_date', window) }}
+    where {{ loads.is_void }} or {{ in_dates('load_date', loads.dates) }}
     union
     select stored.order_id
     from stored
@@ -33,7 +37,6 @@ numbered as (
     select
         *,
         min(first_load_date) over (partition by order_id) as _first_load_date,
-        max(last_load_date) over (partition by order_id) as _last_load_date,
         row_number() over (
             partition by order_id
             order by
@@ -72,7 +75,6 @@ fct_orders as (
         newest.loaded_at as _loaded_at,
         newest.load_date as _load_date,
         newest._first_load_date,
-        newest._last_load_date,
         -- Only what changes a number gets a new revision: a parcel that was shipped restates nothing.
         case
             when not newest.is_counted and not stored.is_counted then stored._revision
@@ -84,13 +86,21 @@ fct_orders as (
                 and newest.counts_as_order = stored.counts_as_order
                 and newest.counts_as_spend = stored.counts_as_spend
                 then stored._revision
-            else {{ next_revision() }}
+            else clock.stamp
         end as _revision,
         least(
             stored._affected_from, case when newest.is_counted then cast(newest.created_at as date) end
-        ) as _affected_from
+        ) as _affected_from,
+        clock.stamp as _stamp,
+        case
+            when
+                {{ in_dates('stored._load_date', loads.dates) }} and not stored.is_deleted
+                and (newest.is_deleted or newest.updated_at < stored.updated_at)
+                then stored._load_date
+        end as _vanished_from
     from newest
-    left join stored on newest.order_id = stored.order_id
+    cross join clock
+    left join stored on newest.order_id = stored.order_id and not {{ loads.is_void }}
 )
 
 select * from fct_orders

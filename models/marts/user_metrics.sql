@@ -1,7 +1,7 @@
 -- What each user has ordered and spent so far, day by day: one row per user and date since the sign-up.
 -- State of a date = state of the date before + what takes effect on the date. So a run carries on from one
 -- stored partition and writes the dates from the first that has changed; restatement_window() finds it.
-{% set window = restatement_window() %}
+{% set window = restatement_window(this, ref('fct_orders'), ref('dim_users'), ref('loads')) %}
 
 with dates as (
     {{ date_series(window.first_date, window.last_date) }}

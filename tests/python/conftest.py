@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import shutil
 from pathlib import Path
 
 import pytest
+from histories import BATCH, FROZEN, REDSHIFT_BATCH
 from project import ROOT, Project
 
 ONLINE_RETAIL = Path(os.environ.get("ONLINE_RETAIL", ROOT / "../shared/data/online_retail"))
@@ -34,9 +36,13 @@ def pytest_report_header() -> str:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     first = int(os.environ["HISTORIES_SEED"])
-    for fixture, option in (("history_seed", "--histories"), ("redshift_seed", "--redshift-histories")):
+    for fixture, option, batch, frozen in (
+        ("history_seed", "--histories", BATCH, FROZEN),
+        ("redshift_seed", "--redshift-histories", REDSHIFT_BATCH, ()),
+    ):
         if fixture in metafunc.fixturenames:
-            metafunc.parametrize(fixture, range(first, first + metafunc.config.getoption(option)))
+            fresh = range(first, first + math.ceil(metafunc.config.getoption(option) / batch))
+            metafunc.parametrize(fixture, [*frozen, *fresh])
 
 
 @pytest.fixture

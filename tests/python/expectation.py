@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -20,9 +21,16 @@ EARLIEST_DATE = date(2000, 1, 1)
 ONE_DAY = timedelta(days=1)
 
 
-def newest_load_date(*tables: Loads) -> date | None:
-    """The newest load date that has a row in any of the tables."""
-    return max((load_date for table in tables for load_date, rows in table.items() if rows), default=None)
+@dataclass(frozen=True)
+class Effect:
+    """What one order does to its user's figures, from a date on."""
+
+    user: int
+    day: date
+    as_order: bool
+    as_spend: bool
+    amount: Decimal
+    at: datetime
 
 
 def expected_metrics(users: Loads, orders: Loads, statuses: Statuses, calendar_end: date | None) -> list[Metrics]:
@@ -34,39 +42,24 @@ def expected_metrics(users: Loads, orders: Loads, statuses: Statuses, calendar_e
     """
     versions = _user_versions(users)
     signed_up = {user: min(version["created_at"] for version in known).date() for user, known in versions.items()}
-    current_orders = _current_orders(orders)
+    effects = _effects(_current_orders(orders), signed_up, statuses)
     rows: list[Metrics] = []
     if not signed_up or calendar_end is None:
         return rows
     day = min(signed_up.values())
     while day <= calendar_end:
         present = sorted(user for user, first_day in signed_up.items() if first_day <= day)
-        totals = {}
-        for user in present:
-            counted = []
-            spend = daily_spend = Decimal(0)
-            daily_count = 0
-            for order in current_orders:
-                if order["user_id"] != user:
-                    continue
-                effective = max(order["created_at"].date(), signed_up[user])
-                as_order, as_spend = statuses.get(order["status"], (False, False))
-                if effective > day:
-                    continue
-                if as_order:
-                    counted.append(order["created_at"])
-                    daily_count += effective == day
-                if as_spend:
-                    spend += order["amount"]
-                    daily_spend += order["amount"] if effective == day else 0
-            totals[user] = (counted, spend, daily_count, daily_spend)
-        for user in present:
-            counted, spend, daily_count, daily_spend = totals[user]
-            rank = 1 + sum(other[1] > spend for other in totals.values())
-            average = float(spend) / len(counted) if counted else None
+        taken = [effect for effect in effects if effect.day <= day]
+        effects_of = {user: [effect for effect in taken if effect.user == user] for user in present}
+        spent = {user: _spend(so_far) for user, so_far in effects_of.items()}
+        for user, so_far in effects_of.items():
+            today = [effect for effect in so_far if effect.day == day]
+            counted = [effect.at for effect in so_far if effect.as_order]
+            rank = 1 + sum(other > spent[user] for other in spent.values())
+            average = float(spent[user]) / len(counted) if counted else None
             rows.append(
-                (day, user, _address_on(versions[user], day), len(counted), spend, average,
-                 max(counted, default=None), daily_count, daily_spend, rank)
+                (day, user, _address_on(versions[user], day), len(counted), spent[user], average,
+                 max(counted, default=None), sum(effect.as_order for effect in today), _spend(today), rank)
             )  # fmt: skip
         day += ONE_DAY
     return rows
@@ -77,8 +70,25 @@ def is_placeable(row: Row, load_date: date, is_user: bool) -> bool:
     required = ("id", "created_at", "updated_at", "_loaded_at") + (() if is_user else ("amount",))
     if any(row[column] is None for column in required):
         return False
-    created_on = row["created_at"].date()
-    return created_on >= EARLIEST_DATE and not (is_user and created_on > load_date + ONE_DAY)
+    last_day = load_date + ONE_DAY
+    created_on, updated_on = row["created_at"].date(), row["updated_at"].date()
+    return bool(EARLIEST_DATE <= created_on <= last_day and updated_on <= last_day)
+
+
+def _spend(effects: Iterable[Effect]) -> Decimal:
+    return sum((effect.amount for effect in effects if effect.as_spend), Decimal("0.00"))
+
+
+def _effects(orders: list[Row], signed_up: Mapping[int, date], statuses: Statuses) -> list[Effect]:
+    """What each current order of a known user does."""
+    return [
+        Effect(
+            order["user_id"], max(order["created_at"].date(), signed_up[order["user_id"]]),
+            *statuses.get(order["status"], (False, False)), order["amount"], order["created_at"],
+        )
+        for order in orders
+        if order["user_id"] in signed_up
+    ]  # fmt: skip
 
 
 def _placeable(loads: Loads, is_user: bool) -> list[tuple[date, Row]]:

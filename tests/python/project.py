@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator, Sequence
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -39,6 +44,12 @@ METRICS = (
 PARSED: dict[tuple[Path, str], Manifest] = {}
 """The manifest of each project folder and target that this process has parsed; it holds the target's macros."""
 
+VIEWS: dict[Path, bytes] = {}
+"""A database with the seed and the views, of each project folder that this process has built it for."""
+
+SECONDS = itertools.count(int(time.time()) - 1_000_000)
+"""When files were written: a second after each other, and long ago, as dbt reads again what may still be changing."""
+
 
 class Project:
     """A lake folder, a DuckDB file and the dbt project at `root` that builds the one from the other."""
@@ -51,6 +62,19 @@ class Project:
         self.lake = lake or folder / "lake"
         self.lake.mkdir(parents=True, exist_ok=True)
         self.database = folder / "user_metrics.duckdb"
+        self.statements: list[str] = []
+        self.warnings: list[str] = []
+        self._interruptions: list[tuple[re.Pattern[str], Callable[[], None]]] = []
+
+    def start_afresh(self) -> None:
+        """The seed and the views are there, and no table yet."""
+        if self.root not in VIEWS:
+            with tempfile.TemporaryDirectory() as folder:
+                project = Project(Path(folder), root=self.root)
+                views = ("order_statuses", "staging", "intermediate", "loads")
+                project.run("build", "--select", *views, "--exclude-resource-type", "test", "unit_test")
+                VIEWS[self.root] = project.database.read_bytes()
+        self.database.write_bytes(VIEWS[self.root])
 
     def write_load(self, table: str, load_date: date, rows: Sequence[Row]) -> None:
         """Overwrites the partition of a table with these rows; no rows make a file without rows."""
@@ -64,7 +88,40 @@ class Project:
                     f"insert into loaded ({', '.join(names)}) values ({', '.join('?' * len(names))})",
                     [list(row.values()) for row in rows],
                 )
-            connection.execute(f"copy loaded to '{partition / 'part_0.parquet'}' (format parquet)")
+            file = str(partition / "part_0.parquet").replace("'", "''")
+            connection.execute(f"copy loaded to '{file}' (format parquet)")
+        written = next(SECONDS)
+        os.utime(partition / "part_0.parquet", (written, written))
+
+    def remove_load(self, table: str, load_date: date) -> None:
+        """Moves a partition away."""
+        away = self.folder / "away" / table / f"date={load_date}"
+        away.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(away, ignore_errors=True)
+        (self.lake / table / f"date={load_date}").rename(away)
+
+    def bring_back_load(self, table: str, load_date: date, rows: Sequence[Row]) -> None:
+        """Moves a partition back, which holds these rows."""
+        (self.folder / "away" / table / f"date={load_date}").rename(self.lake / table / f"date={load_date}")
+
+    @contextmanager
+    def before_the_statement_of(self, model: str, action: Callable[[], None]) -> Iterator[None]:
+        """Does something once, after a model was compiled and before its statement begins."""
+        pattern = re.compile(rf"create\s+(temporary\s+)?table\s+\S*{model}\b|create\s+.*{model}__dbt_tmp", re.DOTALL)
+        self._interruptions.append((pattern, action))
+        yield
+        self._interruptions.clear()
+
+    def _heard(self, event: Any) -> None:
+        """Called by dbt with every EventMsg."""
+        if event.info.level == "warn":
+            self.warnings.append(event.info.msg)
+        if event.info.name == "SQLQuery":
+            self.statements.append(event.data.sql)
+            for interruption in list(self._interruptions):
+                if interruption[0].search(event.data.sql):
+                    self._interruptions.remove(interruption)
+                    interruption[1]()
 
     def environment(self) -> dict[str, str]:
         """What profiles.yml asks for."""
@@ -86,7 +143,7 @@ class Project:
                     if not parsed.success:
                         return parsed
                     manifest = PARSED[self.root, self.target] = parsed.result
-                return dbtRunner(manifest=manifest).invoke(command)
+                return dbtRunner(manifest=manifest, callbacks=[self._heard]).invoke(command)
             finally:
                 DuckDBConnectionManager.close_all_connections()
 
@@ -105,6 +162,11 @@ class Project:
         """Changes the database by hand."""
         with duckdb.connect(str(self.database)) as connection:
             connection.execute(sql)
+
+    def has(self, model: str) -> bool:
+        """Whether the table of a model is there."""
+        tables = self.query("select table_name from information_schema.tables where table_schema = 'analytics'")
+        return (model,) in tables
 
     def metrics(self) -> list[tuple[Any, ...]]:
         """All of user_metrics, the columns of DESIGN.md's rule 9 in its order, by date and user."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from dbt.artifacts.schemas.results import NodeStatus
 from dbt.cli.main import dbtRunnerResult
-from project import Project, order
+from project import Project, order, user
 from test_incremental import DAY, at, loaded, write_days
 
 METRICS = "analytics.user_metrics"
@@ -41,7 +41,10 @@ DAMAGES = {
     ),
     "unique_fct_orders_order_id": "insert into analytics.fct_orders select * from analytics.fct_orders",
     "fct_orders_status_is_known": "update analytics.fct_orders set status = 'lost' where order_id = 3",
-    "relationships_fct_orders_user_id__user_id__ref_dim_users_": "update analytics.fct_orders set user_id = 77",
+    "assert_orders_have_their_user": "update analytics.fct_orders set user_id = 77",
+    "assert_no_row_has_vanished": "update analytics.fct_orders_loads set vanished_rows = 1",
+    "assert_few_rows_have_vanished": "update analytics.fct_orders_loads set vanished_rows = 1",
+    "assert_few_rows_are_rejected": "update analytics.fct_orders_loads set rejected_rows = 1",
     "unique_order_statuses_status": "insert into analytics.order_statuses select * from analytics.order_statuses",
 }
 
@@ -82,10 +85,24 @@ def test_tests_look_at_the_dates_that_were_written_unless_told_to_look_at_all(te
 
 def test_an_order_that_waits_for_its_user_is_a_warning(ten_days: Project) -> None:
     early = order(70, 9, "5.00", "completed", at(DAY[9]), at(DAY[9]), loaded(DAY[9]))
-    ten_days.write_load("orders", DAY[9], [early])
-    ten_days.run("build")
-    found = unhappy_tests(ten_days.run("test"))
-    assert found == {"relationships_fct_orders_user_id__user_id__ref_dim_users_"}
+    usual = order(9, 1, "10.00", "completed", at(DAY[9]), at(DAY[9]), loaded(DAY[9]))
+    ten_days.write_load("orders", DAY[9], [usual, early])
+    assert unhappy_tests(ten_days.run("build")) == {"assert_orders_have_their_user"}
+
+
+def test_an_order_whose_user_has_left_the_loads_is_a_warning(ten_days: Project) -> None:
+    ten_days.write_load("users", DAY[0], [user(2, "2@x.org", at(DAY[0]), at(DAY[0]), loaded(DAY[0]))])
+    found = unhappy_tests(ten_days.run("build", max_vanished_share=1))
+    assert found == {"assert_orders_have_their_user", "assert_no_row_has_vanished"}
+
+
+def test_an_order_of_unknown_status_fails_until_it_has_left_its_load(ten_days: Project) -> None:
+    usual = order(9, 1, "10.00", "completed", at(DAY[9]), at(DAY[9]), loaded(DAY[9]))
+    lost = order(70, 1, "5.00", "lost", at(DAY[9]), at(DAY[9]), loaded(DAY[9]))
+    ten_days.write_load("orders", DAY[9], [usual, lost])
+    assert "fct_orders_status_is_known" in unhappy_tests(ten_days.invoke("build"))
+    ten_days.write_load("orders", DAY[9], [usual])
+    assert unhappy_tests(ten_days.run("build", max_vanished_share=1)) == {"assert_no_row_has_vanished"}
 
 
 def test_the_snapshot_keeps_what_was_said_before(ten_days: Project) -> None:

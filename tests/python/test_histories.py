@@ -9,37 +9,53 @@ import time
 from pathlib import Path
 
 import pytest
-from histories import MODELS, ONE_DAY, History, play_history
+from histories import BATCH, MODELS, Deliver, History, O, Run, U, new_projects, on, play_histories
 from project import Project
 
 
 @pytest.mark.histories
 def test_incremental_equals_expectation_and_full_refresh(history_seed: int, tmp_path: Path) -> None:
-    play_history(history_seed, tmp_path)
+    play_histories(history_seed, BATCH, new_projects(tmp_path))
+
+
+def some_loads(chance: random.Random, day: int) -> list[Deliver]:
+    """New loads of a day, and an older one that is delivered anew."""
+
+    users = tuple(U(chance.randint(1, 4), chance.randint(0, 2), chance.randint(0, 3)) for _ in range(3))
+    orders = tuple(
+        O(chance.randint(1, 9), chance.randint(0, 4), chance.randint(0, 5), chance.randint(0, 3), chance.randint(0, 5),
+          chance.randint(0, 2))
+        for _ in range(10)
+    )  # fmt: skip
+    return [
+        Deliver("users", day, users),
+        Deliver("orders", day, orders[:5]),
+        Deliver("orders", chance.randint(0, day), orders[5:], keep="some"),
+    ]
 
 
 @pytest.mark.kill
 def test_a_killed_build_heals(project: Project, pytestconfig: pytest.Config) -> None:
-    seed = int(os.environ["HISTORIES_SEED"])
-    moments = random.Random(seed)
-    history = History(seed, project)
-    history.deliver(history.choose_load_date())
-    history.run(run_date=history.newest)
+    chance = random.Random(int(os.environ["HISTORIES_SEED"]))
+    project.start_afresh()
+    history = History(project)
+    for load in some_loads(chance, 0):
+        history.deliver(load)
+    history.run(Run())
     started = time.monotonic()
-    history.run(run_date=history.newest)
+    history.run(Run())
     duration = time.monotonic() - started
     killed = 0
-    for _ in range(pytestconfig.getoption("--kills")):
-        load_date = history.newest = history.newest + ONE_DAY
-        history.deliver(load_date)
+    for day in range(1, 1 + pytestconfig.getoption("--kills")):
+        for load in some_loads(chance, day):
+            history.deliver(load)
         build = os.fork()
         if build == 0:
-            project.invoke("run", "--select", *MODELS, run_date=str(load_date))
+            project.invoke("run", "--select", *MODELS, run_date=str(on(day)))
             os._exit(0)
-        time.sleep(moments.uniform(0, duration))
+        time.sleep(chance.uniform(0, duration))
         os.kill(build, signal.SIGKILL)
         _, status = os.waitpid(build, 0)
         killed += os.WIFSIGNALED(status)
-        history.log.append("the run was killed")
-        history.run(run_date=load_date)
+        history.run(Run(run_date=day))
     assert killed > 0, "every build was over before it could be killed"

@@ -1,7 +1,8 @@
-"""A run writes the dates that changed, reads the loads of its window, and nothing else."""
+"""A run writes the dates that changed, reads the loads that are new or have changed, and nothing else."""
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -118,38 +119,22 @@ def test_restate_from_writes_the_dates_from_there_on(ten_days: Project) -> None:
     assert written(ten_days) == DAY[4:10]
 
 
-def test_an_empty_load_moves_the_calendar_by_its_run_date(ten_days: Project) -> None:
+def test_an_empty_load_moves_the_calendar_which_never_shrinks(ten_days: Project) -> None:
     ten_days.write_load("users", DAY[10], [])
     ten_days.write_load("orders", DAY[10], [])
-    build(ten_days, run_date=str(DAY[10]))
+    build(ten_days)
     assert ten_days.query("select max(date) from analytics.user_metrics") == [(DAY[10],)]
+    build(ten_days, run_date=str(DAY[12]))
     build(ten_days, run_date=str(DAY[3]))
     build(ten_days, "--full-refresh")
-    assert ten_days.query("select max(date) from analytics.user_metrics") == [(DAY[10],)], "the calendar has shrunk"
+    assert ten_days.query("select max(date) from analytics.user_metrics") == [(DAY[12],)], "the calendar has shrunk"
 
 
-def test_an_old_load_is_read_under_its_own_run_date_alone(ten_days: Project) -> None:
-    late = order(70, 2, "5.00", "completed", at(DAY[1]), at(DAY[1]), loaded(DAY[9]))
-    ten_days.write_load(
-        "orders", DAY[1], [order(1, 1, "10.00", "completed", at(DAY[1]), at(DAY[1]), loaded(DAY[1])), late]
-    )
-    total = f"select total_spent from analytics.user_metrics where date = '{DAY[9]}' and user_id = 2"
+def test_the_calendar_shrinks_when_user_metrics_is_dropped(ten_days: Project) -> None:
+    build(ten_days, run_date=str(DAY[15]))
+    ten_days.run("run-operation", "drop_user_metrics")
     build(ten_days)
-    assert ten_days.query(total) == [(0,)]
-    build(ten_days, run_date=str(DAY[2]))
-    assert ten_days.query(total) == [(0,)]
-    build(ten_days, run_date=str(DAY[1]))
-    assert ten_days.query(total) == [(5,)]
-
-
-def test_a_load_within_load_window_days_is_read_again(ten_days: Project) -> None:
-    late = order(70, 2, "5.00", "completed", at(DAY[5]), at(DAY[5]), loaded(DAY[9]))
-    ten_days.write_load("orders", DAY[5], [late])
-    total = f"select total_spent from analytics.user_metrics where date = '{DAY[9]}' and user_id = 2"
-    build(ten_days)
-    assert ten_days.query(total) == [(0,)]
-    build(ten_days, load_window_days=5)
-    assert ten_days.query(total) == [(5,)]
+    assert ten_days.query("select max(date) from analytics.user_metrics") == [(DAY[9],)]
 
 
 def test_an_order_that_left_its_load_gives_way_to_its_older_version(ten_days: Project) -> None:
@@ -165,12 +150,11 @@ def test_an_order_that_left_its_load_gives_way_to_its_older_version(ten_days: Pr
 
 
 def test_a_rebuilt_fct_orders_restates_what_it_has_lost(ten_days: Project) -> None:
-    """The first order left its load long ago, unnoticed, as no run has read that load again."""
+    """The first order left its load, which only the model rebuilt alone has read again."""
     ten_days.write_load("orders", DAY[0], [])
-    build(ten_days)
     total = "select total_spent from analytics.user_metrics where user_id = 1 order by date limit 1"
-    assert ten_days.query(total) == [(10,)]
     build(ten_days, "--select", "fct_orders", "--full-refresh")
+    assert ten_days.query(total) == [(10,)]
     build(ten_days)
     assert ten_days.query(total) == [(0,)]
 
@@ -187,7 +171,8 @@ def test_another_meaning_of_a_status_restates_its_orders(project_copy: Path, tmp
 
 def test_a_clock_set_back_loses_no_change(ten_days: Project) -> None:
     """The tables are as a run in the far future would have left them."""
-    for table, columns in (("fct_orders", ("_revision",)), ("dim_users", ("_revision",)),
+    for table, columns in (("fct_orders", ("_revision", "_stamp")), ("dim_users", ("_revision", "_stamp")),
+                           ("fct_orders_loads", ("table_stamp",)), ("dim_users_loads", ("table_stamp",)),
                            ("user_metrics", ("_orders_revision", "_users_revision"))):  # fmt: skip
         ten_days.execute(
             f"update analytics.{table} set " + ", ".join(f"{name} = {name} + 1000000000000" for name in columns)
@@ -214,28 +199,37 @@ def test_lakes_that_have_little_in_them_build(project: Project) -> None:
     project.run("build")
 
 
-def test_a_run_opens_its_window_of_a_year_and_one_base_partition(project: Project) -> None:
+def test_a_run_opens_the_loads_that_are_new_of_a_year_and_one_base_partition(project: Project) -> None:
     day_columns = "timestamp '{0} 09:00' as created_at, created_at as updated_at, created_at as _loaded_at"
     user_columns = "{1}::bigint as id, 'a@x.org' as email, " + day_columns
     order_columns = "{1}::bigint as id, id as user_id, 1::decimal(18, 2) as amount, 'placed' as status, " + day_columns
+    days = [date(2023, 1, 1) + timedelta(days=number) for number in range(365)]
+
+    def write(number: int, id: int) -> None:
+        for table, columns in (("users", user_columns), ("orders", order_columns)):
+            folder = project.lake / table / f"date={days[number]}"
+            folder.mkdir(parents=True, exist_ok=True)
+            file = folder / "part_0.parquet"
+            connection.execute(f"copy (select {columns.format(days[number], id)}) to '{file}'")
+            os.utime(file, (1_700_000_000 + id,) * 2)
+
     with duckdb.connect() as connection:
-        for number in range(365):
-            day = date(2023, 1, 1) + timedelta(days=number)
-            for table, columns in (("users", user_columns), ("orders", order_columns)):
-                folder = project.lake / table / f"date={day}"
-                folder.mkdir(parents=True)
-                connection.execute(f"copy (select {columns.format(day, number)}) to '{folder}/part_0.parquet'")
-    build(project)
-    build(project, run_date="2023-03-05", restate_from="2023-12-31")
+        for number in range(364):
+            write(number, number)
+        build(project)
+        for number in (63, 64, 100, 364):
+            write(number, number + 1_000)
+    build(project, restate_from="2023-12-31")
     compiled = {path.stem: path.read_text() for path in (project.folder / "target/compiled").rglob("marts/*.sql")}
-    window = "load_date > cast('2023-12-28' as date) or load_date = cast('2023-03-05' as date)"
-    assert window in compiled["dim_users"]
-    assert window in compiled["fct_orders"]
-    assert "date = cast('2023-12-30' as date)" in compiled["user_metrics"]
-    for table in ("users", "orders"):
-        checked = f"analytics.int_{table}_checked"
-        plan = project.query(f"explain analyze select * from {checked} where {window}")[0][1]
+    loads = (
+        "(load_date between cast('2023-03-05' as date) and cast('2023-03-06' as date)"
+        " or load_date = cast('2023-04-11' as date) or load_date = cast('2023-12-31' as date))"
+    )
+    for table, model in (("users", "dim_users"), ("orders", "fct_orders")):
+        assert loads in compiled[model]
+        plan = project.query(f"explain analyze select * from analytics.int_{table}_checked where {loads}")[0][1]
         assert re.search(r"Scanning Files: 4/365", plan), plan
     base = re.search(r"select \* from \S+ where date = .*", compiled["user_metrics"])
     assert base is not None
-    assert project.query(f"select distinct date from ({base.group()})") == [(date(2023, 12, 30),)]
+    assert "date = cast('2023-03-04' as date)" in base.group(), "rows that were there have vanished"
+    assert project.query(f"select distinct date from ({base.group()})") == [(date(2023, 3, 4),)]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import re
 import time
-from collections.abc import Iterable, Sequence
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,7 @@ import redshift_connector
 from project import COLUMNS, ROOT, Project, Row, failure
 from redshift.standin import RedshiftStandIn
 
-NAMES = {
-    "users": "id, email, created_at, updated_at, _loaded_at",
-    "orders": "id, user_id, amount, status, created_at, updated_at, _loaded_at",
-}
+NAMES = {table: ", ".join(re.findall(r"(?:^|, )([a-z_]+) ", columns)) for table, columns in COLUMNS.items()}
 
 READER = "reporting"
 """A user of the database who may read what consumers read."""
@@ -63,6 +62,15 @@ class RedshiftProject(Project):
             self.run("run-operation", "create_raw_tables")
             server.save("raw_tables")
 
+    def start_afresh(self) -> None:
+        """The seed and the views are there, and no table yet."""
+        if "views" in self.server.saved:
+            self.server.bring_back("views")
+        else:
+            views = ("order_statuses", "staging", "intermediate", "loads")
+            self.run("build", "--select", *views, "--exclude-resource-type", "test", "unit_test")
+            self.server.save("views")
+
     def environment(self) -> dict[str, str]:
         """What the target prod of profiles.yml asks for."""
         server = self.server
@@ -99,7 +107,31 @@ class RedshiftProject(Project):
                 cursor.execute(f"delete from raw.{table} where date = '{load_date}'")
                 cursor.execute(f"insert into raw.{table} ({names}, date) select {names}, '{load_date}' from loaded")
                 cursor.execute("drop table loaded")
+                cursor.execute(f"delete from raw.loads where table_name = '{table}' and date = '{load_date}'")
+                size, written = file.stat().st_size, datetime.fromtimestamp(file.stat().st_mtime, UTC)
+                cursor.execute(
+                    f"insert into raw.loads values ('{table}', '{load_date}', {size}, "
+                    f"'{hashlib.md5(file.read_bytes()).hexdigest()}', '{written:%Y-%m-%d %H:%M:%S}')"
+                )
                 connection.commit()
+
+    def remove_load(self, table: str, load_date: date) -> None:
+        """Takes a load out of raw."""
+        super().remove_load(table, load_date)
+        self.execute(f"delete from raw.{table} where date = '{load_date}'")
+        self.execute(f"delete from raw.loads where table_name = '{table}' and date = '{load_date}'")
+
+    def bring_back_load(self, table: str, load_date: date, rows: Sequence[Row]) -> None:
+        """Copies a load that was taken out."""
+        super().bring_back_load(table, load_date, rows)
+        self._copy(self.lake.glob(f"{table}/date={load_date}/*.parquet"))
+
+    @contextlib.contextmanager
+    def before_the_statement_of(self, model: str, action: Callable[[], None]) -> Iterator[None]:
+        """Does something once, after a model was compiled and before its statement begins."""
+        self.server.before(rf"create\s+(temporary\s+)?table\s+\S*{model}(__dbt_tmp|\b)", action)
+        yield
+        self.server.faults.clear()
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows of a query on the database."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
+
 import pytest
-from histories import History
+from histories import REDSHIFT_BATCH, play_histories
 from redshift.project import RedshiftProject
+from redshift.standin import RedshiftStandIn
 
-pytestmark = pytest.mark.redshift
 
-
-def test_incremental_equals_expectation_and_full_refresh(redshift_seed: int, warehouse: RedshiftProject) -> None:
-    History(redshift_seed, warehouse).play()
-    assert warehouse.server.sessions() == []
+@pytest.mark.redshift
+def test_incremental_equals_expectation_and_full_refresh(
+    redshift_seed: int, redshift: RedshiftStandIn, tmp_path: Path
+) -> None:
+    projects = (RedshiftProject(tmp_path / str(number), redshift) for number in itertools.count())
+    play_histories(redshift_seed, REDSHIFT_BATCH, projects, of_lake_files=False)

@@ -13,24 +13,25 @@
 {# The first date that the last run of user_metrics wrote, or with test_all_dates earliest_date: a literal. #}
 {% macro first_changed_date(metrics) %}
     {% set first_date = namespace(value=none) %}
-    {% if execute and not var('test_all_dates') %}
-        {% set last_date = newest_date(metrics, metrics.incorporate(path={'identifier': 'dim_users'})) %}
-        {% if last_date %}
-            {% set first_date.value = stored_maximum(metrics, '_restated_from', "date = " ~ date_literal(last_date)) %}
-        {% endif %}
+    {% if execute and not var('test_all_dates') and load_relation(metrics) %}
+        {% set first_date.value = query_row("select min(_restated_from) from " ~ metrics ~ " where date = (select max(date) from " ~ metrics ~ ")")[0] %}
     {% endif %}
     {% do return(date_literal(first_date.value or var('earliest_date'))) %}
 {% endmacro %}
 
 
-{# The condition that a load date is among those that the last run read: the load window's and run_date's. #}
-{% macro read_loads(column, relation) %}
-    {% set loaded = stored_maximum(relation, '_last_load_date') %}
-    {% if loaded is none or var('test_all_dates') %}
-        {% do return('1 = 1') %}
-    {% endif %}
-    {% do return(in_load_window(column, {
-        'after': loaded - modules.datetime.timedelta(days=var('load_window_days')),
-        'run_date': date_setting('run_date'),
-    })) %}
+{# The condition that a row of the model `loads` is of a load that the last run has read; of any, with test_all_dates. #}
+{% macro just_read() %}
+    {%- if var('test_all_dates') -%}
+        1 = 1
+    {%- else -%}
+        last_read_at = (select max(newest.last_read_at) from {{ ref('loads') }} as newest)
+    {%- endif -%}
+{% endmacro %}
+
+
+{# The newest date in user_metrics as a literal, earliest_date without rows. #}
+{% macro newest_date(metrics) %}
+    {% set date = query_row("select max(date) from " ~ metrics)[0] if execute and load_relation(metrics) %}
+    {% do return(date_literal(date or var('earliest_date'))) %}
 {% endmacro %}

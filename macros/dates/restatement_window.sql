@@ -1,0 +1,112 @@
+{#
+    The dates that this run of user_metrics writes, and the revisions that it takes in.
+
+    It starts at the earliest of: the first date that a revision not yet taken in affects, the day after the
+    last date built, and restate_from. It ends at the calendar end: the latest of run_date, the newest load and the last
+    date built. When nothing has changed, it starts the day after it ends.
+
+    metrics, orders, users, loads: relations of user_metrics, fct_orders, dim_users and loads
+    Returns: dict of first_date, last_date, base_date (the day before first_date; texts YYYY-MM-DD),
+    orders_revision and users_revision (integers)
+#}
+{% macro restatement_window(metrics, orders, users, loads) %}
+    {% do wait_for_other_writers() %}
+    {% set one_day = modules.datetime.timedelta(days=1) %}
+    {% set is_ready = execute and load_relation(orders) and load_relation(users) and load_relation(loads) %}
+    {% if not is_ready %}
+        {# While dbt parses, and for `dbt compile` before the first build: nothing to write. #}
+        {% do return({
+            'first_date': '2000-01-02', 'base_date': '2000-01-01', 'last_date': '2000-01-01',
+            'orders_revision': 0, 'users_revision': 0,
+        }) %}
+    {% endif %}
+    {% set state = query_row(restatement_state(load_relation(metrics), orders, users, loads)) %}
+    {% set last_date = [state.last_date, state.newest_load_date, python_date(var('run_date'))] | select | max %}
+    {% set last_date = last_date or python_date(var('earliest_date')) - one_day %}
+    {% set starts = [last_date + one_day, affected_from(state, 'users')] %}
+    {% if is_incremental() and state.last_date %}
+        {% do starts.extend([state.last_date + one_day, affected_from(state, 'orders'), python_date(var('restate_from'))]) %}
+    {% endif %}
+    {% set first_date = starts | select | min %}
+    {% do return({
+        'first_date': first_date | string,
+        'base_date': (first_date - one_day) | string,
+        'last_date': last_date | string,
+        'orders_revision': state.orders_newest | int,
+        'users_revision': state.users_newest | int,
+    }) %}
+{% endmacro %}
+
+
+{# Stops the run, on-run-start, when user_metrics is to be built and what it is built from neither is there nor is built. #}
+{% macro refuse_without_inputs() %}
+    {% set orders, users, loads = ref('fct_orders'), ref('dim_users'), ref('loads') %}
+    {% for input in [orders, users, loads] if execute and is_build() and is_selected('user_metrics') %}
+        {% if not is_selected(input.identifier) and not load_relation(input) %}
+            {% do exceptions.raise_compiler_error(
+                "user_metrics is built from " ~ input.identifier ~ ", which is not there yet: run 'dbt build', or 'dbt build --select"
+                ~ " +user_metrics'."
+            ) %}
+        {% endif %}
+    {% endfor %}
+{% endmacro %}
+
+
+{#
+    A query of one row: the last date built, the revisions taken in so far (0 when user_metrics is built from nothing),
+    the newest load, and of orders and users the oldest and the newest revision and the earliest date that those not yet
+    taken in affect. All rows of the last date were written by one run.
+#}
+{% macro restatement_state(metrics, orders, users, loads) %}
+    with built as (
+        {% if metrics %}
+        select date as last_date, _orders_revision as orders_taken_in, _users_revision as users_taken_in
+        from {{ metrics }}
+        order by date desc
+        limit 1
+        {% else %}
+        select cast(null as date) as last_date, 0 as orders_taken_in, 0 as users_taken_in
+        {% endif %}
+    ),
+
+    taken_in as (
+        select
+            {% for table in ['orders', 'users'] %}
+            coalesce(max({{ table ~ '_taken_in' if is_incremental() else '0' }}), 0) as {{ table }}{{ ',' if not loop.last }}
+            {% endfor %}
+        from built
+    )
+
+    select
+        (select max(last_date) from built) as last_date,
+        (select max(load_date) from {{ loads }}) as newest_load_date
+        {% for table, relation in {'orders': orders, 'users': users}.items() %}
+        , taken_in.{{ table }} as {{ table }}_taken_in,
+        {{ table }}.oldest as {{ table }}_oldest,
+        {{ table }}.newest as {{ table }}_newest,
+        {{ table }}.affected_from as {{ table }}_affected_from
+        {% endfor %}
+    from taken_in
+    {% for table, relation in {'orders': orders, 'users': users}.items() %}
+    cross join (
+        select
+            min(_revision) as oldest, max(_revision) as newest,
+            min(case when _revision > (select {{ table }} from taken_in) then _affected_from end) as affected_from
+        from {{ relation }}
+    ) as {{ table }}
+    {% endfor %}
+{% endmacro %}
+
+
+{#
+    The earliest date that what is new in a table (orders, users) affects, none for nothing. When every row is newer than
+    what was taken in, or none reaches it, the table was rebuilt or restored from a copy; rows that have gone left no
+    trace, so everything is affected.
+#}
+{% macro affected_from(state, table) %}
+    {% set taken_in, oldest, newest = state[table ~ '_taken_in'], state[table ~ '_oldest'], state[table ~ '_newest'] %}
+    {% if taken_in and (oldest is none or oldest > taken_in or newest < taken_in) %}
+        {% do return(python_date(var('earliest_date'))) %}
+    {% endif %}
+    {% do return(state[table ~ '_affected_from']) %}
+{% endmacro %}

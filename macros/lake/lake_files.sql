@@ -1,0 +1,88 @@
+{# A query of the files that lie in the lake now, without those that are hidden or unfinished; date is null for a stray. #}
+{% macro lake_files() %}
+    {% set lake = query_row("select getvariable('lake_uri')")[0] %}
+    {% set patterns = [] %}
+    {% for table in raw_sources() if table.name != 'loads' %}
+        {# `**` does not follow links, `*` does. #}
+        {% do patterns.append(sql_text(escaped(lake) ~ '/' ~ table.name ~ '/**')) %}
+        {% do patterns.append(sql_text(escaped(lake) ~ '/' ~ table.name ~ '/*/*')) %}
+    {% endfor %}
+    select
+        split_part(path, '/', 1) as table_name,
+        try_cast(regexp_extract(path, '^\w+/date=(\d{4}-\d\d-\d\d)/[^/]+[.]parquet$', 1) as date) as date,
+        filename as file, size, modified
+    from (
+        select distinct
+            filename, size, epoch_us(last_modified) as modified, substr(filename, {{ lake | length + 2 }}) as path
+        from read_blob([{{ patterns | join(', ') }}])
+    ) as files
+    where not regexp_matches(path, '/[._]|[.]tmp')
+{% endmacro %}
+
+
+{# A query of the loads that such files make: those of one table, date and state. #}
+{% macro loads_of(files) %}
+    select
+        table_name, date, sum(size)::bigint as bytes,
+        md5(string_agg(concat_ws(' ', parse_filename(file), size, modified), ', ' order by file)) as checksum,
+        make_timestamp(max(modified)) as loaded_at
+    from {{ files }}
+    group by all
+{% endmacro %}
+
+
+{# The files of a table in the temporary table lake_files, as a list in SQL; none without any. #}
+{% macro list_of_files(table_name, condition='1 = 1') %}
+    {% set files = run_query(
+        "select file from lake_files where table_name = " ~ sql_text(table_name) ~ " and " ~ condition ~ " order by file"
+    ).columns[0].values() %}
+    {% set literals = [] %}
+    {% for file in files %} {% do literals.append(sql_text(escaped(file))) %} {% endfor %}
+    {% do return('[' ~ literals | join(', ') ~ ']' if literals else none) %}
+{% endmacro %}
+
+
+{# The query of one table's files; without any file, of no rows. #}
+{% macro rows_of_files(table) %}
+    {% set files = list_of_files(table.name) %}
+    {% if not files %}
+        {% do return(no_rows(table.columns)) %}
+    {% endif %}
+    select
+        {% for column in table.columns.values() %} cast({{ column.name }} as {{ column.data_type }}) as {{ column.name }}{{ ',' if not loop.last }} {% endfor %}
+    from read_parquet({{ files }}, hive_partitioning = true, hive_types = {'date': date})
+{% endmacro %}
+
+
+{# A query of the first column, if any, that a parquet file lacks or has in another type. #}
+{% macro wrong_columns(files, columns) %}
+    with files as (
+        select * from parquet_schema({{ files }})
+    ),
+
+    expected as (
+        {% for column in columns.values() if column.name != 'date' %}
+            select '{{ column.name }}' as name, '{{ column.data_type | upper | replace(' ', '') }}' as expected
+            {{ 'union all' if not loop.last }}
+        {% endfor %}
+    )
+
+    select roots.file_name, expected.name, expected.expected, files.duckdb_type as found
+    from (select distinct file_name from files) as roots
+    cross join expected
+    left join files on roots.file_name = files.file_name and expected.name = files.name
+    where files.duckdb_type is distinct from expected.expected
+    order by roots.file_name
+    limit 1
+{% endmacro %}
+
+
+{% macro sql_text(text) %}
+    {% do return("'" ~ text | replace("'", "''") ~ "'") %}
+{% endmacro %}
+
+
+{# A path as a pattern that matches itself alone. #}
+{% macro escaped(path) %}
+    {% do return(modules.re.sub('([][*?])', '[\\1]', path)) %}
+{% endmacro %}

@@ -1,0 +1,96 @@
+{#
+    Makes raw.users, raw.orders and raw.loads ready to read, on-run-start. On DuckDB they are made of the files under
+    LAKE_URI; on Redshift they are tables that the loader has filled, and must be there.
+#}
+{% macro register_lake() %}
+    {% set readers = readers() %}
+    {% if execute %}
+        {% do adapter.dispatch('register_lake')() %}
+    {% endif %}
+{% endmacro %}
+
+
+{% macro redshift__register_lake() %}
+    {% for table in raw_sources() if not load_relation(source('raw', table.name)) %}
+        {% do exceptions.raise_compiler_error(
+            "The database " ~ table.database ~ " has no table " ~ table.schema ~ "." ~ table.name ~ ": correct REDSHIFT_RAW_SCHEMA,"
+            ~ " or make the tables with 'dbt run-operation create_raw_tables --target " ~ target.name ~ "' and load them."
+        ) %}
+    {% endfor %}
+{% endmacro %}
+
+
+{# Makes the raw tables that are not there yet, on Redshift: dbt run-operation create_raw_tables --target prod #}
+{% macro create_raw_tables() %}
+    {% for table in raw_sources() %}
+        {% set columns = [] %}
+        {% for column in table.columns.values() %} {% do columns.append(column.name ~ ' ' ~ column.data_type) %} {% endfor %}
+        {% do run_query("create schema if not exists " ~ table.schema) %}
+        {% do run_query(
+            "create table if not exists " ~ source('raw', table.name) ~ " (" ~ columns | join(', ') ~ ") "
+            ~ ("diststyle all" if table.name == 'loads' else "distkey (id)") ~ " sortkey (date)"
+        ) %}
+    {% endfor %}
+{% endmacro %}
+
+
+{# The declared sources: raw.users, raw.orders and raw.loads. #}
+{% macro raw_sources() %}
+    {% do return(graph.sources.values() | selectattr('source_name', 'equalto', 'raw') | list) %}
+{% endmacro %}
+
+
+{% macro duckdb__register_lake() %}
+    {% set lake, is_readable = query_row("select getvariable('lake_uri'), getvariable('lake_is_readable')") %}
+    {% if not is_readable %}
+        {% do exceptions.raise_compiler_error("LAKE_URI is '" ~ lake ~ "', which is not a folder that can be read.") %}
+    {% endif %}
+    {% do run_query('create schema if not exists raw') %}
+    {% do run_query('create or replace temporary table lake_files as ' ~ lake_files()) %}
+    {% do refuse_stray_files(lake) %}
+    {% do run_query('create or replace table raw.loads as ' ~ loads_of('lake_files')) %}
+    {% for table in raw_sources() if table.name != 'loads' %}
+        {% do check_new_files(table) %}
+        {% do run_query('create or replace view raw.' ~ table.name ~ ' as ' ~ rows_of_files(table)) %}
+    {% endfor %}
+{% endmacro %}
+
+
+{# Stops the run when files lie in the lake that no load has: nobody would notice that they are not read. #}
+{% macro refuse_stray_files(lake) %}
+    {% set strays, example = query_row(
+        "select count(*), array_to_string((array_agg(file order by file))[:3], ', ') from lake_files where date is null"
+    ) %}
+    {% if strays %}
+        {% do exceptions.raise_compiler_error(
+            "LAKE_URI is '" ~ lake ~ "', where a load is <table>/date=YYYY-MM-DD/*.parquet; " ~ strays ~ " files are not so and would"
+            ~ " never be read: " ~ example ~ (", …" if strays > 3 else "") ~ ". Move them; what is unfinished may have a name"
+            ~ " that begins with a dot or _."
+        ) %}
+    {% endif %}
+{% endmacro %}
+
+
+{#
+    Stops the run, before it has written anything, when a file that it is about to read is not as the source's columns
+    say. The others were checked by the run that read them.
+#}
+{% macro check_new_files(table) %}
+    {% set ledger = load_relation(ledger_of(readers()[table.name])) if not flags.FULL_REFRESH %}
+    {% set is_new %}
+        date not in (
+            select loads.date from raw.loads
+            inner join {{ ledger }} as ledger on loads.date = ledger.load_date and ledger.fingerprint = loads.checksum || ' ' || loads.loaded_at
+            where loads.table_name = '{{ table.name }}'
+        )
+    {% endset %}
+    {% set files = list_of_files(table.name, is_new if ledger else '1 = 1') %}
+    {% set wrong = run_query(wrong_columns(files, table.columns)).rows if files %}
+    {% if wrong %}
+        {% do exceptions.raise_compiler_error(
+            "The file " ~ wrong[0].file_name ~ " has " ~ (
+                "the column " ~ wrong[0].name ~ " as " ~ wrong[0].found if wrong[0].found else "no column " ~ wrong[0].name
+            ) ~ "; it must be " ~ wrong[0].expected ~ "."
+        ) %}
+    {% endif %}
+{% endmacro %}

@@ -1,0 +1,16 @@
+-- Loads as they are delivered now: one row per table and load date.
+with source as (
+    select * from {{ source('raw', 'loads') }}
+),
+
+renamed as (
+    select
+        table_name,
+        date as load_date,
+        bytes,
+        loaded_at,
+        checksum || ' ' || cast(loaded_at as varchar) as fingerprint
+    from source
+)
+
+select * from renamed
