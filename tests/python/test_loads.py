@@ -79,7 +79,9 @@ def test_a_load_that_changes_and_changes_back_is_read_each_time(five_days: Proje
 
 
 def test_an_order_corrected_twice_in_one_load_is_as_the_last_correction_has_it(five_days: Project) -> None:
-    versions = [order(9, 1, f"{hour}.00", "completed", at(DAY[5]), at(DAY[5], hour), loaded(DAY[5])) for hour in (7, 9, 8)]
+    versions = [
+        order(9, 1, f"{hour}.00", "completed", at(DAY[5]), at(DAY[5], hour), loaded(DAY[5])) for hour in (7, 9, 8)
+    ]
     five_days.write_load("orders", DAY[5], versions)
     build(five_days)
     assert spent(five_days) == 59
