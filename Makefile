@@ -63,6 +63,10 @@ demo: setup ## Build user_metrics from a sample lake and show what came out
 build: setup ## Build from LAKE_URI into DUCKDB_PATH: make build VARS='{run_date: 2024-01-05}' TARGET=ci
 	@$(DBT) build --target $(TARGET) --vars '$(VARS)'
 
+.PHONY: runs
+runs: setup ## Show what the last ten runs did
+	@$(DBT) --quiet run-operation show_runs --target $(TARGET)
+
 .PHONY: freshness
 freshness: setup ## Check how old the newest load is
 	@$(DBT) source freshness --target $(TARGET)

@@ -13,16 +13,18 @@ LEADERBOARD = """
     order by spending_rank, user_id
     limit 5
 """
+LAST_RUN = "select summary from analytics.user_metrics_runs order by started_at desc limit 1"
 DATES = "select min(date), max(date), count(distinct date), count(*) from analytics.user_metrics"
 
 
 def show(database: Path, console: Console) -> None:
-    """Prints the five users who have spent the most by the last date, and the dates that are built."""
+    """Prints the five users who have spent the most by the last date, the dates that are built, and the last run."""
     with duckdb.connect(str(database), read_only=True) as connection:
         first_date, last_date, dates, rows = connection.execute(DATES).fetchall()[0]
         if not rows:
             console.print("user_metrics is empty: the lake has no user yet.")
             return
+        last_run = connection.execute(LAST_RUN).fetchall()[0][0]
         leaderboard = Table(title=f"Spent most by {last_date}", title_justify="left")
         for heading in ("rank", "user", "orders", "spent", "average"):
             leaderboard.add_column(heading, justify="left" if heading == "user" else "right")
@@ -31,6 +33,7 @@ def show(database: Path, console: Console) -> None:
             leaderboard.add_row(str(rank), name, f"{orders:,}", f"{spent:,.2f}", f"{average or 0:,.2f}")
     console.print(leaderboard)
     console.print(f"{dates} dates are built, from {first_date} to {last_date}: {rows:,} rows.", highlight=False)
+    console.print(f"The last run: {last_run}", highlight=False)
 
 
 def _masked(email: str | None) -> str:

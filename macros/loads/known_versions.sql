@@ -4,18 +4,18 @@
 
     checked: relation of checked staging rows; loads: from loads_to_read(); id: column of the row's id; columns: what a
     version says
-    Returns: a query of those columns and loaded_at, load_date, first_load_date, is_deleted
+    Returns: a query of those columns and _loaded_at, _load_date, first_load_date, is_deleted
 #}
 {% macro known_versions(checked, loads, id, columns) %}
-    select {{ columns | join(', ') }}, loaded_at, load_date, load_date as first_load_date, false as is_deleted
+    select {{ columns | join(', ') }}, _loaded_at, _load_date, _load_date as first_load_date, false as is_deleted
     from {{ checked }}
-    where rejection_reason is null and {{ in_dates('load_date', loads.dates) }}
+    where rejection_reason is null and {{ in_dates('_load_date', loads.dates) }}
     {% if loads.look_back %}
     union all
-    select {{ columns | join(', ') }}, loaded_at, load_date, load_date, false
+    select {{ columns | join(', ') }}, _loaded_at, _load_date, _load_date, false
     from {{ checked }}
     where
-        rejection_reason is null and {{ in_dates('load_date', loads.look_back) }}
+        rejection_reason is null and {{ in_dates('_load_date', loads.look_back) }}
         and {{ id }} in (select in_doubt.{{ id }} from {{ this }} as in_doubt where {{ in_dates('in_doubt._load_date', loads.dates) }})
     {% endif %}
     union all

@@ -76,24 +76,32 @@
     {% for table, reader in readers.items() if execute and is_build() and not flags.EMPTY %}
         {% set missing, first, last, oldest, future, is_void = query_row(missing_loads(table, reader, listed)) %}
         {% do bounds.append(oldest) %}
-        {% set place = "LAKE_URI is '" ~ query_row("select getvariable('lake_uri')")[0] ~ "', which" if target.type == 'duckdb' else listed %}
         {% if future %}
             {% do exceptions.raise_compiler_error(
-                place ~ " has a load of " ~ table ~ " for " ~ future ~ ", which is after tomorrow. Move it to the date that it is of."
+                place_of(listed) ~ " has a load of " ~ table ~ " for " ~ future ~ ", which is after tomorrow. Move it to the date that it is of."
             ) %}
         {% endif %}
         {% set is_archive = missing and oldest and not is_void and last < oldest %}
         {% if missing and not is_archive and not var('accept_missing_loads') %}
             {% do exceptions.raise_compiler_error(
-                place ~ " no longer has " ~ missing ~ " loads of " ~ table ~ " that " ~ reader.identifier ~ " was built from ("
+                place_of(listed) ~ " no longer has " ~ missing ~ " loads of " ~ table ~ " that " ~ reader.identifier ~ " was built from ("
                 ~ first ~ (" to " ~ last if missing > 1 else "") ~ "). Nothing was written. Bring them back; or, if they are meant to be"
                 ~ " gone for good, run once with --vars '{accept_missing_loads: true}', which takes out what they brought."
             ) %}
         {% endif %}
         {% if loop.last and not bounds | select | list and not load_relation(reader) %}
-            {% do exceptions.warn(place ~ " holds no load yet: user_metrics will have no rows.") %}
+            {% do exceptions.warn(place_of(listed) ~ " holds no load yet: user_metrics will have no rows.") %}
         {% endif %}
     {% endfor %}
+{% endmacro %}
+
+
+{# The beginning of a sentence on what is delivered. #}
+{% macro place_of(listed) %}
+    {% if target.type == 'duckdb' %}
+        {% do return("LAKE_URI is '" ~ query_row("select getvariable('lake_uri')")[0] ~ "', which") %}
+    {% endif %}
+    {% do return(listed) %}
 {% endmacro %}
 
 
@@ -193,11 +201,11 @@
             coalesce(max(vanished.vanished_rows), 0) as vanished_rows
         from {{ loads }} as listed
         left join (
-            select load_date, count(*) as delivered_rows, count(rejection_reason) as rejected_rows
+            select _load_date, count(*) as delivered_rows, count(rejection_reason) as rejected_rows
             from {{ checked }}
-            where {{ in_dates('load_date', dates) }}
-            group by load_date
-        ) as delivered on listed.load_date = delivered.load_date
+            where {{ in_dates('_load_date', dates) }}
+            group by _load_date
+        ) as delivered on listed.load_date = delivered._load_date
         left join (
             select _vanished_from, count(*) as vanished_rows
             from {{ this }}

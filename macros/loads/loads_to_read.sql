@@ -66,16 +66,16 @@
     and ({{ in_dates('stored._load_date', unconfirmed) }} or not exists (
         select 1 from {{ checked }} as versions
         where
-            {{ in_dates('versions.load_date', dates) }}
+            {{ in_dates('versions._load_date', dates) }}
             and versions.rejection_reason is null
             {% for column in key %} and versions.{{ column }} = stored.{{ column }} {% endfor %}
             and (
                 versions.updated_at > stored.updated_at
-                or (versions.updated_at = stored.updated_at and versions.loaded_at > stored._loaded_at)
+                or (versions.updated_at = stored.updated_at and versions._loaded_at > stored._loaded_at)
                 or (
                     versions.updated_at = stored.updated_at
-                    and versions.loaded_at = stored._loaded_at
-                    and versions.load_date >= stored._load_date
+                    and versions._loaded_at = stored._loaded_at
+                    and versions._load_date >= stored._load_date
                 )
             )
     ))

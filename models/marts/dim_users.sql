@@ -18,7 +18,7 @@ versions as (
 
 touched as (
     select distinct user_id from versions
-    where {{ loads.is_void }} or {{ in_dates('load_date', loads.dates) }}
+    where {{ loads.is_void }} or {{ in_dates('_load_date', loads.dates) }}
 ),
 
 numbered as (
@@ -27,7 +27,7 @@ numbered as (
         min(first_load_date) over (partition by user_id, updated_at) as _first_load_date,
         row_number() over (
             partition by user_id, updated_at
-            order by is_deleted asc, loaded_at desc, load_date desc, email desc nulls last, created_at desc
+            order by is_deleted asc, _loaded_at desc, _load_date desc, email desc nulls last, created_at desc
         ) as delivery_rank
     from versions
     where user_id in (select touched.user_id from touched)
@@ -70,8 +70,8 @@ dim_users as (
         coalesce(history.superseded_on, {{ date_literal('9999-12-31') }}) as valid_to,
         history.superseded_on is null and not history.is_deleted as is_current,
         history.is_deleted,
-        history.loaded_at as _loaded_at,
-        history.load_date as _load_date,
+        history._loaded_at,
+        history._load_date,
         history._first_load_date,
         -- That a later version ends this one is told by the later one: its revision restates what follows.
         case

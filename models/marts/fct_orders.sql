@@ -23,7 +23,7 @@ versions as (
 -- Besides the orders of the loads, those whose status has been given another meaning in the seed.
 touched as (
     select order_id from versions
-    where {{ loads.is_void }} or {{ in_dates('load_date', loads.dates) }}
+    where {{ loads.is_void }} or {{ in_dates('_load_date', loads.dates) }}
     union
     select stored.order_id
     from stored
@@ -40,7 +40,7 @@ numbered as (
         row_number() over (
             partition by order_id
             order by
-                is_deleted asc, updated_at desc, loaded_at desc, load_date desc,
+                is_deleted asc, updated_at desc, _loaded_at desc, _load_date desc,
                 amount desc, created_at desc, status desc nulls last, user_id desc nulls last
         ) as version_number
     from versions
@@ -72,8 +72,8 @@ fct_orders as (
         cast(newest.created_at as date) as order_date,
         newest.created_at,
         newest.updated_at,
-        newest.loaded_at as _loaded_at,
-        newest.load_date as _load_date,
+        newest._loaded_at,
+        newest._load_date,
         newest._first_load_date,
         -- Only what changes a number gets a new revision: a parcel that was shipped restates nothing.
         case

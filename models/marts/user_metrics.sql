@@ -7,7 +7,7 @@ with dates as (
     {{ date_series(window.first_date, window.last_date) }}
 ),
 
-users as (
+user_versions as (
     select * from {{ ref('dim_users') }}
     where not is_deleted
 ),
@@ -17,24 +17,24 @@ orders as (
     where is_counted and order_date <= {{ date_literal(window.last_date) }}
 ),
 
-base as (
+day_before as (
     {{ stored_rows("date = " ~ date_literal(window.base_date)) }}
 ),
 
 -- Every user has a row on every date since the sign-up, with the address that was valid then.
 user_dates as (
-    select dates.date, users.user_id, users.email
+    select dates.date, user_versions.user_id, user_versions.email
     from dates
-    inner join users on dates.date >= users.valid_from and dates.date < users.valid_to
+    inner join user_versions on dates.date >= user_versions.valid_from and dates.date < user_versions.valid_to
 ),
 
 -- An order counts from the later of its own date and its user's sign-up.
 order_effects as (
     select
         orders.*,
-        greatest(orders.order_date, cast(users.signed_up_at as date)) as effective_date
+        greatest(orders.order_date, cast(user_versions.signed_up_at as date)) as effective_date
     from orders
-    inner join users on orders.user_id = users.user_id and users.is_current
+    inner join user_versions on orders.user_id = user_versions.user_id and user_versions.is_current
 ),
 
 daily_totals as (
@@ -56,17 +56,17 @@ running_totals as (
         user_dates.email,
         coalesce(daily_totals.order_count, 0) as daily_order_count,
         coalesce(daily_totals.total_spent, 0) as daily_total_spent,
-        coalesce(base.order_count, 0) + coalesce(sum(daily_totals.order_count) over (
+        coalesce(day_before.order_count, 0) + coalesce(sum(daily_totals.order_count) over (
             partition by user_dates.user_id order by user_dates.date rows unbounded preceding
         ), 0) as order_count,
-        coalesce(base.total_spent, 0) + coalesce(sum(daily_totals.total_spent) over (
+        coalesce(day_before.total_spent, 0) + coalesce(sum(daily_totals.total_spent) over (
             partition by user_dates.user_id order by user_dates.date rows unbounded preceding
         ), 0) as total_spent,
-        greatest(base.last_order_at, max(daily_totals.last_order_at) over (
+        greatest(day_before.last_order_at, max(daily_totals.last_order_at) over (
             partition by user_dates.user_id order by user_dates.date rows unbounded preceding
         )) as last_order_at
     from user_dates
-    left join base on user_dates.user_id = base.user_id
+    left join day_before on user_dates.user_id = day_before.user_id
     left join daily_totals
         on user_dates.user_id = daily_totals.user_id and user_dates.date = daily_totals.date
 ),
@@ -85,7 +85,8 @@ user_metrics as (
         rank() over (partition by date order by total_spent desc) as spending_rank,
         {{ date_literal(window.first_date) }} as _restated_from,
         cast({{ window.orders_revision }} as bigint) as _orders_revision,
-        cast({{ window.users_revision }} as bigint) as _users_revision
+        cast({{ window.users_revision }} as bigint) as _users_revision,
+        {{ run_start() }} as _written_at
     from running_totals
 )
 

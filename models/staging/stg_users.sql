@@ -9,8 +9,8 @@ renamed as (
         email,
         created_at,
         updated_at,
-        _loaded_at as loaded_at,
-        date as load_date
+        _loaded_at,
+        date as _load_date
     from source
 )
 

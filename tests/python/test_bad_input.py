@@ -238,5 +238,7 @@ def test_rows_that_cannot_be_placed_are_set_aside_with_a_reason(built: Project) 
     assert built.query("select min(date) from analytics.user_metrics") == [(DAY[0],)]
     assert built.query("select count(*) from analytics.fct_orders") == [(1909,)]
 
-    failed = built.invoke("test", "--select", "assert_few_rows_are_rejected", max_rejected_share=0.001)
+    failed = built.invoke(
+        "test", "--select", "assert_few_rows_are_rejected", max_rejected_share=0.001, test_all_dates=True
+    )
     assert "Got 2 results, configured to fail if != 0" in failure(failed)

@@ -11,6 +11,8 @@ from test_incremental import DAY, at, loaded, write_days
 METRICS = "analytics.user_metrics"
 LAST_DATE = f"where date = '{DAY[9]}'"
 
+JUST_READ = "update analytics.fct_orders_loads set last_read_at = '2999-01-01'"
+
 DAMAGES = {
     "dbt_utils_unique_combination_of_columns_user_metrics_date__user_id": (
         f"insert into {METRICS} select * from {METRICS} {LAST_DATE}"
@@ -19,7 +21,7 @@ DAMAGES = {
     "not_null_user_metrics_spending_rank": f"update {METRICS} set spending_rank = null {LAST_DATE}",
     "dbt_utils_accepted_range_user_metrics_order_count__0": (f"update {METRICS} set order_count = -1 {LAST_DATE}"),
     "dbt_utils_accepted_range_user_metrics_spending_rank__1": (f"update {METRICS} set spending_rank = 0 {LAST_DATE}"),
-    "assert_counts_never_fall": f"update {METRICS} set daily_order_count = 5 {LAST_DATE}",
+    "assert_totals_add_up_day_by_day": f"update {METRICS} set daily_order_count = 5 {LAST_DATE}",
     "assert_ranks_follow_spend": f"update {METRICS} set spending_rank = 2 {LAST_DATE}",
     "assert_no_date_is_missing": f"delete from {METRICS} {LAST_DATE} and user_id = 2",
     "assert_last_date_reconciles_with_orders": (f"update {METRICS} set total_spent = 7 {LAST_DATE} and user_id = 1"),
@@ -42,9 +44,9 @@ DAMAGES = {
     "unique_fct_orders_order_id": "insert into analytics.fct_orders select * from analytics.fct_orders",
     "fct_orders_status_is_known": "update analytics.fct_orders set status = 'lost' where order_id = 3",
     "assert_orders_have_their_user": "update analytics.fct_orders set user_id = 77",
-    "assert_no_row_has_vanished": "update analytics.fct_orders_loads set vanished_rows = 1",
-    "assert_few_rows_have_vanished": "update analytics.fct_orders_loads set vanished_rows = 1",
-    "assert_few_rows_are_rejected": "update analytics.fct_orders_loads set rejected_rows = 1",
+    "assert_no_row_has_vanished": f"{JUST_READ}, vanished_rows = 1",
+    "assert_few_rows_have_vanished": f"{JUST_READ}, vanished_rows = 1",
+    "assert_few_rows_are_rejected": f"{JUST_READ}, rejected_rows = 1",
     "unique_order_statuses_status": "insert into analytics.order_statuses select * from analytics.order_statuses",
 }
 

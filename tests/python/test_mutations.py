@@ -104,21 +104,21 @@ MUTATIONS = {
     ),
     # What the numbers mean
     "of equal versions of an order the one of the newer load": Mutation(
-        ORDERS, "load_date desc,\n", "load_date asc,\n",
+        ORDERS, "_load_date desc,\n", "_load_date asc,\n",
         (
             USER, Deliver("orders", 0, (O(1, 1, 0),), late=1),
             Deliver("orders", 1, (O(1, 1, 1, amount=3, updated=1),)),
         ),
     ),
     "of equal versions of a user the one loaded last": Mutation(
-        USERS, "loaded_at desc, load_date", "loaded_at asc, load_date", (USER, Deliver("users", 1, (U(1, 1, 1),))),
+        USERS, "_loaded_at desc, _load_date", "_loaded_at asc, _load_date", (USER, Deliver("users", 1, (U(1, 1, 1),))),
     ),
     "the status flags": Mutation(
         METRICS, "case when counts_as_order then 1 else 0 end", "1",
         (USER, Deliver("orders", 0, (O(1, 1, 0, status=2),))),
     ),
     "the sign-up date of an order": Mutation(
-        METRICS, "greatest(orders.order_date, cast(users.signed_up_at as date))", "orders.order_date",
+        METRICS, "greatest(orders.order_date, cast(user_versions.signed_up_at as date))", "orders.order_date",
         (Deliver("users", 1, (U(2, 0, 0),)), Deliver("orders", 1, (O(1, 2, 1),))),
     ),
 }  # fmt: skip

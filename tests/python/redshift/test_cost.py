@@ -68,8 +68,8 @@ def test_large_tables_are_scanned_by_literal_dates_and_nothing_is_dropped(
     ]
     assert {(schema, table) for schema, table, *_ in found} >= GUARDED
     unbound = {sql for *table, condition, sql in found if tuple(table) in GUARDED and not BOUND.search(condition)}
-    # One question cannot know the date yet: which is the last that user_metrics has? It reads three narrow columns.
+    # Which is the last date that user_metrics has? That is asked before a run and after it, of a few narrow columns.
     assert all("ORDER BY date DESC" in sql for sql in unbound), unbound
-    assert len(unbound) <= 1
+    assert len(unbound) <= 2
     # Nor is anything dropped or renamed, with all that others have built on it.
     assert [sql for sql in increment if re.search(r"\b(drop|rename|truncate)\b", sql, re.IGNORECASE)] == []

@@ -1,0 +1,161 @@
+{# The table of runs: one row for each dbt build, run and test, also for one that failed. No number is computed from it. #}
+{% macro runs() %}
+    {% do return(api.Relation.create(target.database, target.schema, 'user_metrics_runs', type='table')) %}
+{% endmacro %}
+
+
+{# Makes the table of runs where it is not there yet, on-run-start. #}
+{% macro make_runs() %}
+    {% if execute and is_build() and not load_relation(runs()) %}
+        {% do create_schema(runs()) %}
+        {% call statement('runs', auto_begin=true) %}
+            create table if not exists {{ runs() }} (
+                {% for column in bookkeeping_columns('user_metrics_runs') %}
+                {{ column.name }} {{ column.data_type }}{{ ',' if not loop.last }}
+                {% endfor %}
+            )
+        {% endcall %}
+        {% do adapter.commit() %}
+        {% do adapter.cache_added(runs()) %}
+    {% endif %}
+{% endmacro %}
+
+
+{#
+    Writes the run's row, on-run-end, and says in a sentence what it did.
+
+    results: of dbt, on-run-end
+#}
+{% macro record_run(results) %}
+    {% set metrics, orders, users, loads = ref('user_metrics'), ref('fct_orders'), ref('dim_users'), ref('loads') %}
+    {% if execute and flags.WHICH in ['build', 'run', 'retry', 'test'] and not flags.EMPTY and load_relation(runs()) %}
+        {% set run = written_by_run(metrics, loads) %}
+        {% do run.update(outcome_of(results)) %}
+        {% if run.first_date %}
+            {% set before = query_row(
+                "select max(last_date), max(orders_revision), max(users_revision) from " ~ runs() ~ " where last_date is not null"
+            ) %}
+            {% do run.update({'reason': reason_of(run, before, orders, users, loads)}) %}
+        {% endif %}
+        {% do run.update({'summary': sentence_of(run)}) %}
+        {% set values = [] %}
+        {% for column in bookkeeping_columns('user_metrics_runs') %}
+            {% set value = run[column.name] %}
+            {% do values.append(
+                "cast(" ~ ('null' if value is none else sql_text(value | string)) ~ " as " ~ column.data_type ~ ")"
+            ) %}
+        {% endfor %}
+        {% call statement('run', auto_begin=true) %} insert into {{ runs() }} values ({{ values | join(', ') }}) {% endcall %}
+        {% do adapter.commit() %}
+        {% do print(run.summary) %}
+    {% endif %}
+{% endmacro %}
+
+
+{# What this run has read and written, of the columns of the table of runs. #}
+{% macro written_by_run(metrics, loads) %}
+    {% set run = {
+        'invocation_id': invocation_id,
+        'command': flags.WHICH,
+        'started_at': run_started_at.strftime('%Y-%m-%d %H:%M:%S.%f'),
+        'ended_at': modules.datetime.datetime.utcnow().strftime('%Y-%m-%d %H:%M:%S.%f'),
+        'first_date': none, 'last_date': none, 'rows_written': 0, 'reason': none,
+        'orders_revision': none, 'users_revision': none,
+    } %}
+    {% set read = query_row(
+        "select count(*), coalesce(sum(rejected_rows), 0), coalesce(sum(vanished_rows), 0) from " ~ loads
+        ~ " where last_read_at = " ~ run_start()
+    ) if load_relation(loads) else [0, 0, 0] %}
+    {% do run.update({'loads_read': read[0] | int, 'rows_rejected': read[1] | int, 'rows_vanished': read[2] | int}) %}
+    {% set newest = run_query(
+        "select date, _restated_from, _orders_revision, _users_revision, _written_at = " ~ run_start() ~ " from " ~ metrics
+        ~ " order by date desc limit 1"
+    ).rows if load_relation(metrics) and flags.WHICH != 'test' else [] %}
+    {% if newest and newest[0][4] %}
+        {% do run.update({
+            'first_date': newest[0][1], 'last_date': newest[0][0],
+            'orders_revision': newest[0][2] | int, 'users_revision': newest[0][3] | int,
+            'rows_written': query_row(
+                "select count(*) from " ~ metrics ~ " where date >= " ~ date_literal(newest[0][1])
+            )[0] | int,
+        }) %}
+    {% endif %}
+    {% do return(run) %}
+{% endmacro %}
+
+
+{# How the run went: its tests, and whether all of the project's data tests were among them and none failed. #}
+{% macro outcome_of(results) %}
+    {% set counts = {'pass': 0, 'warn': 0, 'fail': 0} %}
+    {% set failed = [] %}
+    {% for result in results %}
+        {% set status = {'error': 'fail', 'runtime error': 'fail'}.get(result.status | string, result.status | string) %}
+        {% do failed.append(result.node.name) if status == 'fail' %}
+        {% do counts.update({status: counts[status] + 1}) if result.node.resource_type == 'test' and status in counts %}
+    {% endfor %}
+    {% set tests = graph.nodes.values() | selectattr('resource_type', 'equalto', 'test') | list | length %}
+    {% do return({
+        'tests_passed': counts['pass'], 'tests_warned': counts['warn'], 'tests_failed': counts['fail'],
+        'failed_at': failed[0] if failed else none,
+        'is_clean': counts['pass'] + counts['warn'] == tests and not failed,
+    }) %}
+{% endmacro %}
+
+
+{# Why the first of the dates was written, from what is newest there since the run before. #}
+{% macro reason_of(run, before, orders, users, loads) %}
+    {% set last_date, orders_revision, users_revision = before %}
+    {% if last_date is none or flags.FULL_REFRESH %}
+        {% do return('built from nothing') %}
+    {% elif run.first_date > last_date %}
+        {% do return('new dates') %}
+    {% elif var('restate_from') and run.first_date | string == var('restate_from') | string %}
+        {% do return('restate_from') %}
+    {% endif %}
+    {% set causes = run_query(
+        "select 'order', order_id, is_deleted, order_date, case"
+        ~ " when is_deleted then 'has left its load'"
+        ~ " when _affected_from < order_date then 'moved to ' || cast(order_date as varchar)"
+        ~ " when _first_load_date < _load_date then 'was corrected'"
+        ~ " when _stamp = _revision and not exists (select 1 from " ~ loads ~ " as loads where loads.table_name = 'orders'"
+        ~ " and loads.load_date = fct_orders._load_date and loads.last_read_at = " ~ run_start() ~ ") then 'has a status that counts otherwise'"
+        ~ " else 'arrived' end from " ~ orders ~ " as fct_orders where _revision > " ~ orders_revision | int
+        ~ " and _affected_from = " ~ date_literal(run.first_date)
+        ~ " union all select 'user', user_id, is_deleted, valid_from, case when is_deleted then 'has left its load'"
+        ~ " when valid_from = cast(signed_up_at as date) then 'signed up or has another first address' else 'has another address' end"
+        ~ " from " ~ users ~ " as dim_users where _revision > " ~ users_revision | int ~ " and _affected_from = " ~ date_literal(run.first_date)
+        ~ " order by 1, 2 limit 1"
+    ).rows %}
+    {% do return(causes[0][0] ~ ' ' ~ causes[0][1] ~ ' ' ~ causes[0][4] if causes else 'dim_users or fct_orders was made anew') %}
+{% endmacro %}
+
+
+{# One sentence on a run. #}
+{% macro sentence_of(run) %}
+    {% set parts = [] %}
+    {% if run.first_date %}
+        {% do parts.append(
+            (run.first_date ~ " was" if run.first_date == run.last_date else run.first_date ~ " to " ~ run.last_date ~ " were")
+            ~ (" written: " if run.reason in ['built from nothing', 'new dates'] else " written anew: ") ~ run.reason
+        ) %}
+    {% elif run.command != 'test' %}
+        {% do parts.append("No date of user_metrics was written") %}
+    {% endif %}
+    {% for count, text in [
+        (run.loads_read, 'loads read'), (run.rows_rejected, 'rows rejected'), (run.rows_vanished, 'rows vanished'),
+        (run.tests_passed, 'tests passed'), (run.tests_warned, 'warned'), (run.tests_failed, 'failed'),
+    ] if count %}
+        {% do parts.append(count ~ ' ' ~ (modules.re.sub('^(row|load|test)s', '\\1', text) if count == 1 else text)) %}
+    {% endfor %}
+    {% if run.failed_at %} {% do parts.append('stopped at ' ~ run.failed_at) %} {% endif %}
+    {% do return((parts | join('; '))[:1000] ~ '.') %}
+{% endmacro %}
+
+
+{# The declared columns of a table of this project's own bookkeeping. #}
+{% macro bookkeeping_columns(name) %}
+    {% do return(
+        (graph.sources.values() | selectattr('source_name', 'equalto', 'bookkeeping') | selectattr('name', 'equalto', name) | first)
+        .columns.values() | list
+    ) %}
+{% endmacro %}

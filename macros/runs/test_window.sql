@@ -1,0 +1,56 @@
+{#
+    Gives a test on user_metrics with `where: __changed_dates__` only the dates that were written since all tests last
+    passed, and all of them when the var test_all_dates is true; other tests get what dbt gives them.
+#}
+{% macro get_where_subquery(relation) %}
+    {% if execute and config.get('where') == '__changed_dates__' %}
+        {% do return("(select * from " ~ relation ~ " where date >= " ~ first_changed_date(relation) ~ ") as dbt_subquery") %}
+    {% endif %}
+    {% do return(adapter.dispatch('get_where_subquery', 'dbt')(relation)) %}
+{% endmacro %}
+
+
+{#
+    The first date that was written since all tests last passed, as a literal; with test_all_dates, or when they never
+    have, earliest_date. So a failure stays red until it is repaired. Asked once a run: tests come after user_metrics.
+#}
+{% macro first_changed_date(metrics) %}
+    {% if not execute or var('test_all_dates') or not load_relation(metrics) or not load_relation(runs()) %}
+        {% do return(date_literal(var('earliest_date'))) %}
+    {% endif %}
+    {% set known = graph.get('first_changed_date', {}) %}
+    {% if known.run != invocation_id %}
+        {% do graph.update({'first_changed_date': {'run': invocation_id, 'date': query_row(
+            "with clean as (select max(started_at) as started_at from " ~ runs() ~ " where is_clean),"
+            ~ " newest as (select date, _restated_from, _written_at from " ~ metrics ~ " order by date desc limit 1),"
+            ~ " written as (select first_date, started_at from " ~ runs() ~ " union all"
+            ~ " select _restated_from, _written_at from newest union all"
+            ~ " select date, cast('9999-12-31' as timestamp) from newest)"
+            ~ " select case when min(clean.started_at) is not null then min(written.first_date) end"
+            ~ " from written cross join clean where clean.started_at is null or written.started_at > clean.started_at"
+        )[0]}}) %}
+    {% endif %}
+    {% do return(date_literal(graph.first_changed_date.date or var('earliest_date'))) %}
+{% endmacro %}
+
+
+{#
+    The condition that a row of the model `loads` is of a load that was read since all tests last passed; of any, with
+    test_all_dates.
+#}
+{% macro just_read() %}
+    {%- if var('test_all_dates') or not execute or not load_relation(runs()) -%}
+        1 = 1
+    {%- else -%}
+        last_read_at > (
+            select coalesce(max(runs.started_at), cast('1900-01-01' as timestamp)) from {{ runs() }} as runs where runs.is_clean
+        )
+    {%- endif -%}
+{% endmacro %}
+
+
+{# The newest date in user_metrics as a literal, earliest_date without rows. #}
+{% macro newest_date(metrics) %}
+    {% set date = query_row("select max(date) from " ~ metrics)[0] if execute and load_relation(metrics) %}
+    {% do return(date_literal(date or var('earliest_date'))) %}
+{% endmacro %}
