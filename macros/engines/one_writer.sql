@@ -6,7 +6,7 @@
     The lock is on an empty table that stands for the model's own, which readers go on reading.
 #}
 {% macro wait_for_other_writers() %}
-    {% if execute and model.resource_type == 'model' and flags.WHICH in ['build', 'run', 'retry'] %}
+    {% if execute and model.resource_type == 'model' and is_build() %}
         {% do adapter.dispatch('wait_for_other_writers')() %}
     {% endif %}
 {% endmacro %}
@@ -24,7 +24,7 @@
 {# Makes the tables that are locked, where they are not there yet, on-run-start. #}
 {% macro make_locks() %}
     {% set orders = ref('fct_orders') %}
-    {% if execute and flags.WHICH in ['build', 'run', 'retry'] %}
+    {% if execute and is_build() %}
         {% do adapter.dispatch('make_locks')(orders) %}
     {% endif %}
 {% endmacro %}

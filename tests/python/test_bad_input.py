@@ -134,6 +134,18 @@ def test_a_lake_that_is_a_link_or_holds_links_is_read(project: Project, tmp_path
     assert project.query("select count(*) from analytics.dim_users") == [(2,)]
 
 
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "9999-12-31 23:59:59", "2510-01-01", "0001-01-01"])
+@pytest.mark.parametrize("column", ["created_at", "updated_at"])
+def test_a_row_from_beyond_the_calendar_is_rejected(built: Project, column: str, moment: str) -> None:
+    wrong = GOOD.replace(f"timestamp '2024-01-10 09:00' as {column}", f"timestamp '{moment}' as {column}")
+    write_orders(built, f"{wrong.replace('1::bigint as id', '77::bigint as id')} union all select {GOOD}")
+    build(built)
+    if column == "created_at" or moment not in ("-infinity", "0001-01-01"):
+        assert built.query("select order_id from analytics.rejected_orders") == [(77,)]
+    assert built.query("select max(date) from analytics.user_metrics") == [(DAY[9],)]
+    assert built.query("select count(*) from analytics.fct_orders where order_id = 1") == [(1,)]
+
+
 @pytest.mark.parametrize("table", ["users", "orders"])
 def test_a_load_dated_after_tomorrow_is_refused(built: Project, table: str) -> None:
     built.write_load(table, date(2042, 1, 6), [])

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,25 @@ def some_loads(chance: random.Random, day: int) -> list[Deliver]:
         Deliver("orders", day, orders[:5]),
         Deliver("orders", chance.randint(0, day), orders[5:], keep="some"),
     ]
+
+
+@pytest.mark.histories
+def test_loads_end_alike_in_any_order_one_by_one_or_at_once_and_twice(tmp_path: Path) -> None:
+    chance = random.Random(int(os.environ["HISTORIES_SEED"]))
+    loads = {(load.table, load.day): load for day in range(5) for load in some_loads(chance, day)}
+    shuffled = chance.sample(list(loads.values()), len(loads))
+    ends = []
+    for number, rounds in enumerate([[shuffled], [[load] for load in shuffled], [shuffled, shuffled]]):
+        project = Project(tmp_path / str(number))
+        project.start_afresh()
+        history = History(project)
+        for together in rounds:
+            for load in together:
+                history.deliver(replace(load, keep="none"))
+            history.run(Run())
+        ends.append(project.metrics())
+    assert ends[0]
+    assert ends[0] == ends[1] == ends[2]
 
 
 @pytest.mark.kill

@@ -99,6 +99,17 @@ def test_a_file_that_may_be_changing_is_read_again(five_days: Project) -> None:
     assert five_days.query("select load_date from analytics.loads where state <> 'read'") == []
 
 
+def test_a_full_refresh_does_not_empty_a_table_whose_ledger_is_lost(five_days: Project) -> None:
+    for table in ("users", "orders"):
+        away(five_days, table)
+    for model in ("dim_users", "fct_orders"):
+        five_days.execute(f"drop table analytics.{model}_loads")
+    for arguments in ([], ["--full-refresh"]):
+        assert "holds no load of users, but dim_users holds rows" in refusal(five_days, *arguments)
+    build(five_days, "--full-refresh", accept_missing_loads=True)
+    assert five_days.metrics() == []
+
+
 @pytest.mark.parametrize("table", ["users", "orders"])
 def test_a_folder_that_is_away_stops_the_run_and_nothing_is_lost(five_days: Project, table: str) -> None:
     before = five_days.metrics()

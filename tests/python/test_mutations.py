@@ -37,6 +37,15 @@ MUTATIONS = {
         LEDGER, "{{ 'null' if were_redelivered(table, dates) else 'news.fingerprint' }}", "news.fingerprint",
         (*TWO_VERSIONS, Rewrite("orders", 1), Run(meanwhile=OLDER_STILL)),
     ),
+    "none of the loads is confirmed when one was delivered anew": Mutation(
+        LEDGER, "{{ 'null' if were_redelivered(table, dates) else 'news.fingerprint' }}",
+        "case {% for date in dates if were_redelivered(table, [date]) %} when news.load_date = {{ date_literal(date) }}"
+        " then null {% endfor %} when 1 = 0 then null else news.fingerprint end",
+        (
+            *TWO_VERSIONS, Deliver("orders", 1), Deliver("orders", 2, (O(1, 1, 2, amount=3),)),
+            Run(meanwhile=Deliver("orders", 2)),
+        ),
+    ),
     "the look back for the rows in doubt": Mutation(
         READ, "{% if first_load_in_doubt %}", "{% if false %}", (*TWO_VERSIONS, Deliver("orders", 1)),
     ),
