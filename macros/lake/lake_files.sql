@@ -1,12 +1,12 @@
-{# A query of the files that lie in the lake now, without those that are hidden or unfinished; date is null for a stray. #}
-{% macro lake_files() %}
+{#
+    A query of the files that lie in the lake now, without those that are hidden or unfinished; date is null for a stray.
+
+    folders: patterns of paths under LAKE_URI; `**` does not follow links, `*` does
+#}
+{% macro lake_files(folders=['users/**', 'users/*/*', 'orders/**', 'orders/*/*']) %}
     {% set lake = query_row("select getvariable('lake_uri')")[0] %}
     {% set patterns = [] %}
-    {% for table in raw_sources() if table.name != 'loads' %}
-        {# `**` does not follow links, `*` does. #}
-        {% do patterns.append(sql_text(escaped(lake) ~ '/' ~ table.name ~ '/**')) %}
-        {% do patterns.append(sql_text(escaped(lake) ~ '/' ~ table.name ~ '/*/*')) %}
-    {% endfor %}
+    {% for folder in folders %} {% do patterns.append(sql_text(escaped(lake) ~ '/' ~ folder)) %} {% endfor %}
     select
         split_part(path, '/', 1) as table_name,
         try_cast(regexp_extract(path, '^\w+/date=(\d{4}-\d\d-\d\d)/[^/]+[.]parquet$', 1) as date) as date,

@@ -145,8 +145,11 @@
     which this run began could have been written again, of equal size, without a trace.
 #}
 {% macro duckdb__were_redelivered(table, dates) %}
+    {% set folders = [] %}
+    {% for date in dates %} {% do folders.append(table ~ '/date=' ~ date ~ '/*') %} {% endfor %}
+    {% set files = lake_files(folders if folders | length <= 20 else [table ~ '/*/*']) %}
     {% do return(query_row(
-        "select count(*) from raw.loads as listed left join (" ~ loads_of('(' ~ lake_files() ~ ') as now_there') ~ ") as there"
+        "select count(*) from raw.loads as listed left join (" ~ loads_of('(' ~ files ~ ') as now_there') ~ ") as there"
         ~ " on listed.table_name = there.table_name and listed.date = there.date"
         ~ " where listed.table_name = '" ~ table ~ "' and " ~ in_dates('listed.date', dates)
         ~ " and (listed.checksum is distinct from there.checksum or listed.loaded_at >= date_trunc('second', " ~ run_start() ~ "))"
