@@ -50,7 +50,7 @@ demo: export DUCKDB_PATH := data/user_metrics.duckdb
 demo: setup ## Build user_metrics from a sample lake and show what came out
 	@$(BIN)/python -m user_metrics sample
 	@echo "dbt build: models, tests and snapshot …"
-	@$(DBT) build --quiet
+	@$(DBT) build --quiet --no-print
 	@echo "dbt source freshness …"
 	@$(DBT) source freshness --quiet
 	@$(BIN)/python -m user_metrics summary

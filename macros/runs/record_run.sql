@@ -112,21 +112,36 @@
     {% elif var('restate_from') and run.first_date | string == var('restate_from') | string %}
         {% do return('restate_from') %}
     {% endif %}
-    {% set causes = run_query(
-        "select 'order', order_id, is_deleted, order_date, case"
-        ~ " when is_deleted then 'has left its load'"
-        ~ " when _affected_from < order_date then 'moved to ' || cast(order_date as varchar)"
-        ~ " when _first_load_date < _load_date then 'was corrected'"
-        ~ " when _stamp = _revision and not exists (select 1 from " ~ loads ~ " as loads where loads.table_name = 'orders'"
-        ~ " and loads.load_date = fct_orders._load_date and loads.last_read_at = " ~ run_start() ~ ") then 'has a status that counts otherwise'"
-        ~ " else 'arrived' end from " ~ orders ~ " as fct_orders where _revision > " ~ orders_revision | int
-        ~ " and _affected_from = " ~ date_literal(run.first_date)
-        ~ " union all select 'user', user_id, is_deleted, valid_from, case when is_deleted then 'has left its load'"
-        ~ " when valid_from = cast(signed_up_at as date) then 'signed up or has another first address' else 'has another address' end"
-        ~ " from " ~ users ~ " as dim_users where _revision > " ~ users_revision | int ~ " and _affected_from = " ~ date_literal(run.first_date)
-        ~ " order by 1, 2 limit 1"
-    ).rows %}
-    {% do return(causes[0][0] ~ ' ' ~ causes[0][1] ~ ' ' ~ causes[0][4] if causes else 'dim_users or fct_orders was made anew') %}
+    {% set causes_of_first_date %}
+        select
+            'order ' || cast(order_id as varchar) as row_name,
+            case
+                when is_deleted then 'has left its load'
+                when _affected_from < order_date then 'moved to ' || cast(order_date as varchar)
+                when _first_load_date < _load_date then 'was corrected'
+                when read_now.load_date is null then 'has a status that counts otherwise'
+                else 'arrived'
+            end as what_happened
+        from {{ orders }} as orders
+        left join {{ loads }} as read_now
+            on orders._load_date = read_now.load_date
+            and read_now.table_name = 'orders' and read_now.last_read_at = {{ run_start() }}
+        where _revision > {{ orders_revision | int }} and _affected_from = {{ date_literal(run.first_date) }}
+        union all
+        select
+            'user ' || cast(user_id as varchar),
+            case
+                when is_deleted then 'has left its load'
+                when valid_from = cast(signed_up_at as date) then 'signed up or has another first address'
+                else 'has another address'
+            end
+        from {{ users }}
+        where _revision > {{ users_revision | int }} and _affected_from = {{ date_literal(run.first_date) }}
+        order by 1, 2
+        limit 1
+    {% endset %}
+    {% set causes = run_query(causes_of_first_date).rows %}
+    {% do return(causes[0] | join(' ') if causes else 'dim_users or fct_orders was made anew') %}
 {% endmacro %}
 
 

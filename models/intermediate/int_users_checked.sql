@@ -1,25 +1,5 @@
 -- Delivered users with the reason, if any, why a row cannot be placed: one row per user, version and load.
-with users as (
-    select * from {{ ref('stg_users') }}
-),
-
-checked as (
-    select
-        *,
-        case
-            when user_id is null then 'id is null'
-            when created_at is null then 'created_at is null'
-            when updated_at is null then 'updated_at is null'
-            when _loaded_at is null then '_loaded_at is null'
-            when cast(created_at as date) < {{ date_setting('earliest_date') }}
-                then 'created_at is before earliest_date'
-            -- One day of grace: a load may be extracted just after midnight of the next day.
-            when cast(created_at as date) > {{ dbt.dateadd('day', 1, '_load_date') }}
-                then 'created_at is after the load'
-            when cast(updated_at as date) > {{ dbt.dateadd('day', 1, '_load_date') }}
-                then 'updated_at is after the load'
-        end as rejection_reason
-    from users
-)
-
-select * from checked
+select
+    *,
+    {{ rejection_reason('user_id') }} as rejection_reason
+from {{ ref('stg_users') }}

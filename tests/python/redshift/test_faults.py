@@ -87,8 +87,14 @@ def rows(warehouse: RedshiftProject, table: str) -> list[tuple[Any, ...]]:
     return sorted(warehouse.query(f"select {', '.join(name for (name,) in columns)} from analytics.{table}"), key=str)
 
 
-def test_the_shop_is_built_right(shop: Shop) -> None:
+def test_the_shop_is_built_right_and_each_run_says_what_it_did(shop: Shop) -> None:
     assert shop.warehouse.metrics() == shop.expected()
+    shop.load_day(5)
+    shop.warehouse.run(*MARTS)
+    assert shop.warehouse.metrics() == shop.expected()
+    assert shop.warehouse.query("select summary from analytics.user_metrics_runs order by started_at desc limit 1") == [
+        (f"{DAY[4]} to {DAY[5]} were written anew: order 4 was corrected; 2 loads read.",)
+    ]
 
 
 INSERT = r'insert into "dev"."analytics"."{table}"'
