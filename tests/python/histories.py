@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from expectation import Metrics, expected_metrics
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -26,7 +26,6 @@ STATUSES = {
 START = date(2024, 1, 1)
 ONE_DAY = timedelta(days=1)
 MODELS = ("dim_users", "fct_orders", "user_metrics")
-READERS = {"users": "dim_users", "orders": "fct_orders"}
 
 BATCH, REDSHIFT_BATCH = 10, 5
 """How many histories a seed makes up, and a test plays."""
@@ -35,6 +34,7 @@ FROZEN = (1, 2, 3)
 """Seeds that are played each time, beside fresh ones."""
 
 Table = Literal["users", "orders"]
+TABLES: dict[Table, str] = {"users": "dim_users", "orders": "fct_orders"}
 EMAILS = ["a@x.org", "b@x.org", None]
 AMOUNTS = ["10.00", "20.00", "-4.00", "0.01", None]
 ORDER_STATUSES = ["completed", "cancelled", "returned", "shipped", "lost", None]
@@ -108,11 +108,15 @@ class BringBack:
 
 @dataclass(frozen=True)
 class Run:
-    """dbt runs: all models, or some only, as when a run fails after them. Meanwhile a loader may be at work."""
+    """dbt runs: all models, or some only, as when a run fails after them. Meanwhile a loader may be at work.
+
+    accept: loads that are away are meant to be gone.
+    """
 
     models: tuple[str, ...] = MODELS
     full_refresh: bool = False
     empty: bool = False
+    accept: bool = False
     run_date: int | None = None
     restate_from: int | None = None
     meanwhile: Deliver | None = None
@@ -184,6 +188,7 @@ def steps(of_lake_files: bool = True) -> st.SearchStrategy[list[Step]]:
         st.builds(Run, models=st.sampled_from([("dim_users",), ("fct_orders",), ("dim_users", "fct_orders")]))
         | st.builds(Run, models=st.tuples(model), full_refresh=st.just(True))
         | st.just(Run(empty=True))
+        | st.builds(Run, accept=st.just(True), full_refresh=st.booleans())
         | st.builds(Copy, model)
         | st.builds(Restore, model)
         | st.builds(Drop, model)
@@ -319,14 +324,17 @@ class History:
 
     def run(self, step: Run) -> None:
         """Runs dbt, which must be refused when loads are missing, and compares."""
-        if "user_metrics" in step.models and not all(map(self.project.has, READERS.values())):
+        if "user_metrics" in step.models and not all(map(self.project.has, TABLES.values())):
             step = Run(run_date=step.run_date)
         if step.empty and not self.project.has("user_metrics"):
             return
         is_refused, may_be_refused = self.refuses(step)
         arguments = [*["--full-refresh"][: step.full_refresh], *["--empty"][: step.empty]]
         days = {"run_date": step.run_date, "restate_from": step.restate_from}
-        variables = {name: str(on(day)) for name, day in days.items() if day is not None}
+        variables: dict[str, Any] = {name: str(on(day)) for name, day in days.items() if day is not None}
+        if step.accept:
+            variables["accept_missing_loads"] = True
+        rebuilt = {table for table, reader in TABLES.items() if step.full_refresh or not self.project.has(reader)}
         if is_refused:
             assert "no longer has" in self.refusal(step.models, *arguments, **variables)
             return
@@ -334,7 +342,7 @@ class History:
         before = self.project.metrics() if step.empty else None
         meanwhile = step.meanwhile
         moment = (
-            self.project.before_the_statement_of(READERS[meanwhile.table], lambda: self.deliver(meanwhile))
+            self.project.before_the_statement_of(TABLES[meanwhile.table], lambda: self.deliver(meanwhile))
             if meanwhile
             else nullcontext()
         )
@@ -346,9 +354,11 @@ class History:
         if step.empty:
             assert self.project.metrics() == before
             return
-        for table, reader in READERS.items():
+        for table, reader in TABLES.items():
             if reader in step.models:
                 self.read[table] |= listed[table]
+                if step.accept:
+                    self.forget(table, set() if table in rebuilt else self.archived[table])
                 self.archived[table] = self.read[table] & set(self.away[table])
                 self.restored.discard(reader)
         if "user_metrics" in step.models:
@@ -360,19 +370,25 @@ class History:
             if step.models == MODELS and not step.meanwhile and not self.is_out_of_reach:
                 self.compare(actual, self.expectation(calendar_end))
 
+    def forget(self, table: Table, kept: set[date]) -> None:
+        """Loads that are away, and were read, are gone for good, except some."""
+        for load_date in (self.read[table] & set(self.away[table])) - kept:
+            del self.away[table][load_date]
+            self.read[table].discard(load_date)
+
     def refuses(self, step: Run) -> tuple[bool, bool]:
         """Whether a run must be refused, and whether it may be, as loads that were read are away."""
         must = may = False
-        for table, reader in READERS.items():
+        for table, reader in TABLES.items():
             gone = self.read[table] & set(self.away[table])
             fresh = gone - self.archived[table]
             is_rebuilt = reader in step.models and (step.full_refresh or not self.project.has(reader))
             is_archive = fresh and self.lake[table] and max(fresh) < min(self.lake[table])
             must |= bool(gone and is_rebuilt) or bool(fresh and not is_archive)
             may |= bool(gone) and reader in self.restored
-        return must and not step.empty, may
+        return must and not step.empty and not step.accept, may
 
-    def refusal(self, models: tuple[str, ...] = MODELS, *arguments: str, **variables: str) -> str:
+    def refusal(self, models: tuple[str, ...] = MODELS, *arguments: str, **variables: Any) -> str:
         """Why a run was refused, which has changed nothing."""
         before = self.project.metrics() if self.project.has("user_metrics") else None
         result = self.project.invoke("run", "--select", *models, *arguments, **variables)
@@ -383,7 +399,7 @@ class History:
     def expectation(self, calendar_end: date | None) -> list[Metrics]:
         """What user_metrics must hold: what is archived is kept."""
         tables = {}
-        for table in READERS:
+        for table in TABLES:
             kept = {day: rows for day, rows in self.away[table].items() if day in self.read[table]}
             tables[table] = {**self.lake[table], **kept}
         return expected_metrics(tables["users"], tables["orders"], self.statuses, calendar_end)
