@@ -9,7 +9,9 @@ import pytest
 from histories import BringBack, Copy, Deliver, History, Lose, O, Restore, Rewrite, Run, Step, U
 from project import Project
 
-LEDGER, READ, KNOWN = (f"macros/loads/{name}.sql" for name in ("ledger", "loads_to_read", "known_versions"))
+LEDGER, MISSING, READ, KNOWN = (
+    f"macros/loads/{name}.sql" for name in ("ledger", "missing_loads", "loads_to_read", "known_versions")
+)
 WINDOW, REPLACE = "macros/dates/restatement_window.sql", "macros/dates/replace_dates.sql"
 ORDERS, USERS, METRICS = (f"models/marts/{name}.sql" for name in ("fct_orders", "dim_users", "user_metrics"))
 
@@ -78,7 +80,7 @@ MUTATIONS = {
         (*TWO_VERSIONS, Deliver("orders", 1)),
     ),
     "missing loads stop the run": Mutation(
-        LEDGER, "{% if missing and not is_archive", "{% if false and not is_archive",
+        MISSING, "{% if missing and not is_archive", "{% if false and not is_archive",
         (*TWO_VERSIONS, Lose("orders", 1), Run()),
     ),
     # What is taken in, and from when on
