@@ -8,11 +8,11 @@ TARGET ?= dev
 VARS ?= {}
 N ?= 1000
 SEED ?= 0
-ONLINE_RETAIL ?= ../shared/data/online_retail
-export ONLINE_RETAIL
 
 BIN := .venv/bin
 DBT := $(BIN)/dbt
+USER_METRICS := $(BIN)/user-metrics
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 PACKAGES := $(or $(DBT_PACKAGES_PATH),dbt_packages)
 
 .PHONY: help
@@ -26,18 +26,19 @@ help: ## List the targets
 		|| { echo "$(PYTHON) is too old: user_metrics needs Python 3.11 or newer (make PYTHON=python3.12 …)."; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "Python's venv module is missing: apt-get install python3-venv."; exit 1; }
 
-.venv/runtime: requirements/runtime.txt | .venv/bin/python
+.venv/runtime: requirements/runtime.txt pyproject.toml | .venv/bin/python
 	@echo "Installing requirements/runtime.txt into .venv …"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
+	@$(PIP) --require-hashes -r $<
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/development: requirements/development.txt .venv/runtime
 	@echo "Installing requirements/development.txt into .venv …"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
+	@$(PIP) --require-hashes -r $<
 	@touch $@
 
 .venv/packages: packages.yml $(shell find offline_packages -type f) .venv/runtime
-	@$(BIN)/python -m user_metrics packages
+	@$(USER_METRICS) packages
 	@mkdir -p data
 	@touch $@
 
@@ -48,12 +49,12 @@ setup: .venv/packages ## Make .venv and install the dbt packages; does nothing w
 demo: export LAKE_URI := data/lake
 demo: export DUCKDB_PATH := data/user_metrics.duckdb
 demo: setup ## Build user_metrics from a sample lake and show what came out
-	@$(BIN)/python -m user_metrics sample
+	@$(USER_METRICS) sample
 	@echo "dbt build: models, tests and snapshot …"
 	@$(DBT) build --quiet --no-print
 	@echo "dbt source freshness …"
 	@$(DBT) source freshness --quiet
-	@$(BIN)/python -m user_metrics summary
+	@$(USER_METRICS) summary
 	@printf '%s\n' "" "What next:" \
 		"  make build                          build again: nothing has changed, so no date is written" \
 		"  .venv/bin/dbt show --inline 'select * from analytics.user_metrics'" \
@@ -87,8 +88,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-e
 
 .PHONY: lock
 lock: .venv/development ## Resolve pyproject.toml anew into requirements/
-	@$(LOCK) --upgrade --group development -o requirements/development.txt
-	@$(LOCK) --constraints requirements/development.txt -o requirements/runtime.txt
+	@$(LOCK) --upgrade --group build --group development -o requirements/development.txt
+	@$(LOCK) --group build --constraints requirements/development.txt -o requirements/runtime.txt
 
 .PHONY: clean
 clean: ## Remove what was made: .venv, packages, logs, and the sample lake with its database

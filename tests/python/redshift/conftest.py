@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from redshift.deny_list import refused
-from redshift.project import READER, RedshiftProject
-from redshift.standin import RedshiftStandIn
+from redshift_sql import refused
+from support.redshift.project import READER, RedshiftProject
+from support.redshift.standin import RedshiftStandIn
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from project import ROOT, failure
-from redshift.project import READER, RedshiftProject
+from support.project import ROOT, failure
+from support.redshift.project import READER, RedshiftProject
 
 from user_metrics.sample import write_lake
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import sqlglot
-from redshift.dialect import CATALOG, translate
-from redshift.project import RedshiftProject
-from redshift.standin import RedshiftStandIn
 from sqlglot import exp
+from support.redshift.dialect import CATALOG, translate
+from support.redshift.project import RedshiftProject
+from support.redshift.standin import RedshiftStandIn
 
 from user_metrics.sample import write_lake
 

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from expectation import expected_metrics
-from histories import STATUSES
-from project import Row, order, user
-from redshift.project import RedshiftProject, run_elsewhere
+from support.expectation import expected_metrics
+from support.histories import STATUSES
+from support.project import order, user
+from support.redshift.project import RedshiftProject, run_elsewhere
+
+from user_metrics.lake import Row
 
 pytestmark = pytest.mark.redshift
 

@@ -6,9 +6,9 @@ import itertools
 from pathlib import Path
 
 import pytest
-from histories import REDSHIFT_BATCH, play_histories
-from redshift.project import RedshiftProject
-from redshift.standin import RedshiftStandIn
+from support.histories import REDSHIFT_BATCH, play_histories
+from support.redshift.project import RedshiftProject
+from support.redshift.standin import RedshiftStandIn
 
 
 @pytest.mark.redshift

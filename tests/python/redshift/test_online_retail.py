@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from figures import FIGURES
-from project import Project
-from redshift.project import RedshiftProject
-from redshift.standin import RedshiftStandIn
+from support.figures import FIGURES
+from support.project import Project
+from support.redshift.project import RedshiftProject
+from support.redshift.standin import RedshiftStandIn
 
 pytestmark = [pytest.mark.redshift, pytest.mark.online_retail]
 

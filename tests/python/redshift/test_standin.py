@@ -14,8 +14,8 @@ from pathlib import Path
 import duckdb
 import pytest
 import redshift_connector
-from project import ROOT
-from redshift.standin import RedshiftStandIn
+from support.project import ROOT
+from support.redshift.standin import RedshiftStandIn
 
 pytestmark = pytest.mark.redshift
 
@@ -249,7 +249,7 @@ def test_its_own_errors_are_raised_at_the_end(server_folder: Path) -> None:
 def test_postgres_ends_with_a_process_that_is_killed(server_folder: Path) -> None:
     """pytest-timeout ends a process in which a test hangs, and no `with` block gets to its end."""
     program = (
-        "import os, signal, sys; from pathlib import Path; from redshift.standin import RedshiftStandIn\n"
+        "import os, signal, sys; from pathlib import Path; from support.redshift.standin import RedshiftStandIn\n"
         "with RedshiftStandIn(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
     )
     died = subprocess.run(

@@ -11,7 +11,7 @@ from dbt.adapters.redshift.connections import RedshiftCredentials, get_connectio
 from dbt.config.renderer import ProfileRenderer
 from dbt_common.context import set_invocation_context
 from dbt_common.exceptions import DbtBaseException
-from project import ROOT
+from support.project import ROOT
 
 pytestmark = pytest.mark.redshift
 

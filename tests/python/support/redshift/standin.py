@@ -28,8 +28,8 @@ from typing import Any
 
 import duckdb
 import psycopg2
-from redshift.dialect import SHIM, failure, translate
-from redshift.parquet_copy import Copy, parse_copy
+from support.redshift.dialect import SHIM, failure, translate
+from support.redshift.parquet_copy import Copy, parse_copy
 
 DATABASE, USER = "dev", "dbt"
 HUNG_UP = (OSError, EOFError)

@@ -9,22 +9,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-import duckdb
+from user_metrics.lake import COLUMNS, Row, write_partition
 
 MARKER = ".sample.json"
 """Tells a lake written here, and its first load date, from anybody else's."""
 
-COLUMNS = {
-    "users": "id bigint, email varchar, created_at timestamp, updated_at timestamp, _loaded_at timestamp",
-    "orders": "id bigint, user_id bigint, amount decimal(18, 2), status varchar, "
-    "created_at timestamp, updated_at timestamp, _loaded_at timestamp",
-}
 NAMES = ("ada", "ben", "cleo", "dan", "eva", "finn", "gita", "hugo", "ines", "jan", "kim", "lea", "max", "nora")
 ONE_DAY = timedelta(days=1)
-
-Row = dict[str, Any]
 
 
 @dataclass
@@ -131,17 +123,3 @@ def write_lake(lake: Path, last_date: date, days: int) -> int:
                 write_partition(lake / table / f"date={day}", table, rows)
             written += 1
     return written
-
-
-def write_partition(partition: Path, table: str, rows: list[Row]) -> None:
-    """Writes one partition, whole or not at all."""
-    partition.mkdir(parents=True, exist_ok=True)
-    unfinished = partition / "_part_0.parquet"
-    with duckdb.connect() as connection:
-        connection.execute(f"create table load ({COLUMNS[table]})")
-        if rows:
-            columns = list(rows[0])
-            insert = f"insert into load ({', '.join(columns)}) values ({', '.join('?' * len(columns))})"
-            connection.executemany(insert, [list(row.values()) for row in rows])
-        connection.execute(f"copy load to '{unfinished}' (format parquet)")
-    unfinished.rename(partition / "part_0.parquet")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-from redshift.dialect import split_comment
+from support.redshift.dialect import split_comment
 
 COPY = re.compile(
     r"copy\s+(?P<table>[\w.\"]+)\s*(\((?P<columns>[^)]*)\))?\s*from\s+'(?P<source>[^']+)'(?P<options>.*?);?\s*",

@@ -9,10 +9,8 @@ from datetime import date
 
 import pytest
 from dbt.cli.main import dbtRunnerResult
-from project import Project, failure, order, user
-from test_bad_input import refusal
-from test_data_tests import unhappy_tests
-from test_incremental import DAY, at, build, loaded, write_days
+from support.days import DAY, at, build, loaded, write_days
+from support.project import Project, failure, order, refusal, unhappy_tests, user
 
 
 @pytest.fixture

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
-from project import PARSED, ROOT, Project, failure, order, user
-from test_incremental import DAY, at, build, loaded, write_days
+from support.days import DAY, at, build, loaded, write_days
+from support.project import PARSED, ROOT, Project, failure, order, refusal, user
 
 FILE = f"orders/date={DAY[9]}/part_0.parquet"
 ORDER = "1::bigint as id, 1::bigint as user_id, 1::decimal(18, 2) as amount, 'placed' as status, {stamps}"
@@ -23,20 +22,6 @@ def built(project: Project) -> Project:
     write_days(project, 9)
     build(project)
     return project
-
-
-def refusal(project: Project, *arguments: str, **variables: object) -> str:
-    """Why a build stopped; fails if it did not, or if it changed user_metrics."""
-    before = project.metrics() if project.database.exists() else None
-    result = project.invoke("run", *arguments, **variables)
-    assert not result.success
-    reason = failure(result)
-    # The error of a hook holds on to its connection.
-    del result
-    gc.collect()
-    if before is not None:
-        assert project.metrics() == before
-    return reason
 
 
 def write_orders(project: Project, columns: str) -> None:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from histories import BATCH, MODELS, Deliver, History, O, Run, U, new_projects, on, play_histories
-from project import Project
+from support.histories import BATCH, MODELS, Deliver, History, O, Run, U, new_projects, on, play_histories
+from support.project import Project
 
 
 @pytest.mark.histories

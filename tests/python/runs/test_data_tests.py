@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from dbt.artifacts.schemas.results import NodeStatus
-from dbt.cli.main import dbtRunnerResult
-from project import Project, order, user
-from test_incremental import DAY, at, loaded, write_days
+from support.days import DAY, at, loaded, write_days
+from support.project import Project, order, unhappy_tests, user
 
 METRICS = "analytics.user_metrics"
 LAST_DATE = f"where date = '{DAY[9]}'"
@@ -59,11 +57,6 @@ def ten_days(project: Project) -> Project:
     write_days(project, 10)
     project.run("build")
     return project
-
-
-def unhappy_tests(result: dbtRunnerResult) -> set[str]:
-    """The data tests that failed or warned."""
-    return {line.node.name for line in result.result if line.status in (NodeStatus.Fail, NodeStatus.Warn)}
 
 
 def test_sound_tables_pass_and_each_damage_is_noticed(ten_days: Project) -> None:

@@ -1,6 +1,6 @@
 """What Redshift refuses, or answers otherwise than DuckDB: a deny-list over the syntax tree of a statement.
 
-`python -m redshift.deny_list` compiles the project for the target prod, with no server, and walks every node. That a
+`python tools/redshift_sql.py` compiles the project for the target prod, with no server, and walks every node. That a
 statement parses is no proof that Redshift takes it: sqlglot accepts much that Redshift does not.
 """
 
@@ -21,8 +21,8 @@ from dbt.adapters.contracts.connection import AdapterResponse
 from dbt.adapters.redshift import RedshiftAdapter
 from dbt.cli.main import dbtRunner
 from dbt_common.clients.agate_helper import table_from_rows
-from project import ROOT, Project, failure, working_folder
 from sqlglot import exp
+from support.project import ROOT, Project, failure, working_folder
 
 from user_metrics.sample import write_lake
 

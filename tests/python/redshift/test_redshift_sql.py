@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from redshift.deny_list import LEADER_ONLY_RULE, RULES, refused
+from redshift_sql import LEADER_ONLY_RULE, RULES, refused
 
 pytestmark = pytest.mark.redshift
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import re
@@ -23,18 +24,14 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 from dbt_common.behavior_flags import BehaviorFlagRendered
 
+from user_metrics.lake import Row, write_partition
+
 # At every run dbt walks the stack once for each of its behaviour flags, to name the module in a warning. In a worker of
 # pytest-xdist, whose frames have no file, that takes two thirds of the time of all tests; none of them reads the name.
 BehaviorFlagRendered._default_source = staticmethod(lambda: "tests")  # type: ignore[method-assign]
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
-Row = dict[str, Any]
-COLUMNS = {
-    "users": "id bigint, email varchar, created_at timestamp, updated_at timestamp, _loaded_at timestamp",
-    "orders": "id bigint, user_id bigint, amount decimal(18, 2), status varchar, "
-    "created_at timestamp, updated_at timestamp, _loaded_at timestamp",
-}
 METRICS = (
     "date, user_id, email, order_count, total_spent, avg_order_value, last_order_at, "
     "daily_order_count, daily_total_spent, spending_rank"
@@ -78,20 +75,9 @@ class Project:
 
     def write_load(self, table: str, load_date: date, rows: Sequence[Row]) -> None:
         """Overwrites the partition of a table with these rows; no rows make a file without rows."""
-        partition = self.lake / table / f"date={load_date}"
-        partition.mkdir(parents=True, exist_ok=True)
-        with duckdb.connect() as connection:
-            connection.execute(f"create table loaded ({COLUMNS[table]})")
-            if rows:
-                names = list(rows[0])
-                connection.executemany(
-                    f"insert into loaded ({', '.join(names)}) values ({', '.join('?' * len(names))})",
-                    [list(row.values()) for row in rows],
-                )
-            file = str(partition / "part_0.parquet").replace("'", "''")
-            connection.execute(f"copy loaded to '{file}' (format parquet)")
+        file = write_partition(self.lake / table / f"date={load_date}", table, rows)
         written = next(SECONDS)
-        os.utime(partition / "part_0.parquet", (written, written))
+        os.utime(file, (written, written))
 
     def remove_load(self, table: str, load_date: date) -> None:
         """Moves a partition away."""
@@ -190,6 +176,25 @@ def failure(result: dbtRunnerResult) -> str:
         return str(result.exception)
     bad = (NodeStatus.Error, NodeStatus.Fail, NodeStatus.RuntimeErr)
     return "\n".join(f"{line.node.name}: {line.message}" for line in result.result if line.status in bad)
+
+
+def unhappy_tests(result: dbtRunnerResult) -> set[str]:
+    """The data tests that failed or warned."""
+    return {line.node.name for line in result.result if line.status in (NodeStatus.Fail, NodeStatus.Warn)}
+
+
+def refusal(project: Project, *arguments: str, **variables: object) -> str:
+    """Why a build stopped; fails if it did not, or if it changed user_metrics."""
+    before = project.metrics() if project.database.exists() else None
+    result = project.invoke("run", *arguments, **variables)
+    assert not result.success
+    reason = failure(result)
+    # The error of a hook holds on to its connection.
+    del result
+    gc.collect()
+    if before is not None:
+        assert project.metrics() == before
+    return reason
 
 
 def user(

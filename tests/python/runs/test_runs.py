@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from project import Project, order, user
-from test_data_tests import unhappy_tests
-from test_incremental import DAY, at, build, loaded, write_days
+from support.days import DAY, at, build, loaded, write_days
+from support.project import Project, order, unhappy_tests, user
 
 
 @pytest.fixture

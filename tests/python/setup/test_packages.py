@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from dbt.cli.main import dbtRunner
-from project import ROOT, working_folder
+from support.project import ROOT, working_folder
 
 from user_metrics import packages
 

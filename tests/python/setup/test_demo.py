@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from project import ROOT, Project
+from support.project import ROOT, Project
 from typer.testing import CliRunner
 
 from user_metrics.cli import app
@@ -25,7 +25,7 @@ def planned(folder: Path) -> str:
 
 
 def test_a_second_set_up_does_no_work(tmp_path: Path) -> None:
-    for name in ("Makefile", "packages.yml"):
+    for name in ("Makefile", "packages.yml", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     for name in ("requirements", "offline_packages"):
         shutil.copytree(ROOT / name, tmp_path / name)

@@ -14,10 +14,12 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from expectation import Metrics, expected_metrics
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from project import Project, Row, failure, order, user
+from support.expectation import Metrics, expected_metrics
+from support.project import Project, failure, order, user
+
+from user_metrics.lake import Row
 
 STATUSES = {
     "completed": (True, True), "placed": (True, True), "shipped": (True, True),

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import redshift_connector
-from project import COLUMNS, ROOT, Project, Row, failure
-from redshift.standin import RedshiftStandIn
+from support.project import ROOT, Project, failure
+from support.redshift.standin import RedshiftStandIn
+
+from user_metrics.lake import COLUMNS, Row
 
 NAMES = {table: ", ".join(re.findall(r"(?:^|, )([a-z_]+) ", columns)) for table, columns in COLUMNS.items()}
 

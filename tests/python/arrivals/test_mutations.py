@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from histories import BringBack, Copy, Deliver, History, Lose, O, Restore, Rewrite, Run, Step, U
-from project import Project
+from support.histories import BringBack, Copy, Deliver, History, Lose, O, Restore, Rewrite, Run, Step, U
+from support.project import Project
 
 LEDGER, MISSING, READ, KNOWN = (
     f"macros/loads/{name}.sql" for name in ("ledger", "missing_loads", "loads_to_read", "known_versions")

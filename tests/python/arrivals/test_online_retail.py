@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from figures import FIGURES
-from project import Project
+from support.figures import FIGURES
+from support.project import Project
 
 pytestmark = pytest.mark.online_retail
 

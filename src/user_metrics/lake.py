@@ -1,0 +1,33 @@
+"""The tables of a lake and how a partition of one is written; README.md describes the layout."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+COLUMNS = {
+    "users": "id bigint, email varchar, created_at timestamp, updated_at timestamp, _loaded_at timestamp",
+    "orders": "id bigint, user_id bigint, amount decimal(18, 2), status varchar, "
+    "created_at timestamp, updated_at timestamp, _loaded_at timestamp",
+}
+
+Row = dict[str, Any]
+
+
+def write_partition(partition: Path, table: str, rows: Sequence[Row]) -> Path:
+    """Writes one partition, whole or not at all, and returns its file.
+
+    Readers pass over a file whose name begins with _. No rows make a file without rows: a load that brought nothing.
+    """
+    partition.mkdir(parents=True, exist_ok=True)
+    unfinished = partition / "_part_0.parquet"
+    with duckdb.connect() as connection:
+        connection.execute(f"create table load ({COLUMNS[table]})")
+        if rows:
+            columns = list(rows[0])
+            insert = f"insert into load ({', '.join(columns)}) values ({', '.join('?' * len(columns))})"
+            connection.executemany(insert, [list(row.values()) for row in rows])
+        file = str(unfinished).replace("'", "''")
+        connection.execute(f"copy load to '{file}' (format parquet)")
+    return unfinished.rename(partition / "part_0.parquet")

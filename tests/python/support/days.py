@@ -1,0 +1,31 @@
+"""A small world of days, users and orders, for tests that tell one thing."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from support.project import Project, order, user
+
+DAY = [date(2024, 1, 1) + timedelta(days=offset) for offset in range(20)]
+
+
+def at(day: date, hour: int = 9) -> datetime:
+    return datetime(day.year, day.month, day.day, hour)
+
+
+def loaded(day: date) -> datetime:
+    return at(day + timedelta(days=1), 0) + timedelta(minutes=30)
+
+
+def write_days(project: Project, days: int) -> None:
+    """A load a day: two users from the first day, and an order of the first user on every day."""
+    for number, day in enumerate(DAY[:days]):
+        users = [user(id, f"{id}@x.org", at(day), at(day), loaded(day)) for id in (1, 2)] if number == 0 else []
+        project.write_load("users", day, users)
+        row = order(number, 1, "10.00", "completed", at(day), at(day), loaded(day))
+        project.write_load("orders", day, [row])
+
+
+def build(project: Project, *arguments: str, **variables: object) -> None:
+    """Seeds and models, without their tests."""
+    project.run("build", "--exclude-resource-type", "test", "unit_test", "snapshot", *arguments, **variables)
