@@ -40,7 +40,11 @@
     setting, its value and what is allowed.
 #}
 {% macro validate_settings() %}
+    {% do _refuse_unknown_vars() %}
     {% do _require_date('earliest_date', required=true) %}
+    {% if not '1900-01-01' <= var('earliest_date') | string <= last_possible_date() %}
+        {% do _refuse('earliest_date', "from 1900-01-01 to tomorrow (" ~ last_possible_date() ~ ", UTC)") %}
+    {% endif %}
     {% for name in ['run_date', 'restate_from'] %}
         {% do _require_date(name) %}
         {% if var(name) is not none and var(name) | string < var('earliest_date') | string %}
@@ -58,6 +62,41 @@
     {% for name in ['test_all_dates', 'accept_missing_loads'] if var(name) is not boolean %}
         {% do _refuse(name, "true or false") %}
     {% endfor %}
+{% endmacro %}
+
+
+{#
+    Refuses a var, given with --vars, that neither this project nor, by a prefix such as dbt_date:, a package knows. A
+    project that adds vars of its own adds them here.
+#}
+{% macro _refuse_unknown_vars() %}
+    {% set known = [
+        'run_date', 'restate_from', 'earliest_date', 'max_rejected_share', 'max_vanished_share', 'accept_missing_loads',
+        'test_all_dates',
+    ] %}
+    {% for name in invocation_args_dict.get('vars') or {} if name not in known and ':' not in name %}
+        {% set likeness = [] %}
+        {% for candidate in known %} {% do likeness.append([_likeness(name, candidate), candidate]) %} {% endfor %}
+        {% set share, likely = likeness | max %}
+        {% do exceptions.raise_compiler_error(
+            "There is no setting " ~ name ~ (": did you mean " ~ likely ~ "?" if share > 0.2 else ".")
+            ~ " docs/settings.md has all of them."
+        ) %}
+    {% endfor %}
+{% endmacro %}
+
+
+{# How alike two names are, from 0 to 1: the share of their pairs of neighbouring letters that both have. #}
+{% macro _likeness(left, right) %}
+    {% set pairs = [] %}
+    {% for name in [left | string, right] %}
+        {% set letters = name | lower | replace('_', '') | replace('-', '') %}
+        {% set own = [] %}
+        {% for letter in letters[1:] %} {% do own.append(letters[loop.index0] ~ letter) %} {% endfor %}
+        {% do pairs.append(own) %}
+    {% endfor %}
+    {% set shared = pairs[0] | select('in', pairs[1]) | list | length %}
+    {% do return(2 * shared / ([pairs[0] | length + pairs[1] | length, 1] | max)) %}
 {% endmacro %}
 
 

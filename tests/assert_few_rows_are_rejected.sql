@@ -1,5 +1,3 @@
--- Fails when more than var max_rejected_share of the rows of the loads just read cannot be placed: then it is the
--- extraction that is wrong, not a row.
 select
     table_name,
     sum(delivered_rows) as delivered_rows,

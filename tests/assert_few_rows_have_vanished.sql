@@ -1,5 +1,3 @@
--- Fails, before user_metrics is built, when more than var max_vanished_share of what the loads just read had brought is
--- no longer in them: then most likely they were extracted in part.
 select
     table_name,
     sum(delivered_rows) as delivered_rows,

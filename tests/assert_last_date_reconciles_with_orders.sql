@@ -1,5 +1,3 @@
--- On the last date, every user's figures are what one plain sum over all of fct_orders gives, whatever path the
--- increments took. Fails with the users that differ.
 {% set last_date = newest_date(ref('user_metrics')) %}
 
 with orders as (

@@ -1,4 +1,3 @@
--- user_metrics reaches at least to the newest load. dbt's own freshness looks at sources only.
 with metrics as (
     select max(date) as last_date from {{ ref('user_metrics') }}
 ),

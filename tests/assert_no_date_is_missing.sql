@@ -1,5 +1,3 @@
--- Every user has exactly one row on every date from the sign-up to the calendar end. Counting is not enough, a gap
--- and a double would cancel out, so each user's dates are counted and bounded.
 {% set first_date = first_changed_date(ref('user_metrics')) %}
 
 with metrics as (

@@ -1,4 +1,3 @@
--- Warns of orders that wait: their user has not arrived, or is in no load any more. They count once the user is there.
 {{ config(severity='warn') }}
 
 select orders.order_id, orders.user_id

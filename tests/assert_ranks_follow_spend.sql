@@ -1,5 +1,3 @@
--- A user's rank is 1 + the number of users who have spent more by that date; equal spend, equal rank. Said without
--- rank(), by counting.
 with metrics as (
     select * from {{ ref('user_metrics') }}
     where date >= {{ first_changed_date(ref('user_metrics')) }}

@@ -1,5 +1,3 @@
--- A user's order_count is that of the day before plus what the day added, and so is total_spent. A row-by-row test
--- cannot say so: it takes the row of the day before.
 with metrics as (
     select * from {{ ref('user_metrics') }}
     where date >= {{ dbt.dateadd('day', -1, first_changed_date(ref('user_metrics'))) }}

@@ -35,7 +35,7 @@
 
 
 {% macro redshift__make_locks(sibling) %}
-    {% for name in ['dim_users', 'fct_orders', 'user_metrics'] %}
+    {% for name in ['dim_users', 'fct_orders', 'rejected_users', 'rejected_orders', 'user_metrics'] %}
         {% set lock = lock_of(sibling.incorporate(path={'identifier': name})) %}
         {% if not load_relation(lock) %}
             {% call statement('lock', auto_begin=true) %} create table if not exists {{ lock }} (nothing bigint) {% endcall %}

@@ -42,38 +42,26 @@
 {% endmacro %}
 
 
-{# The query of one table's files; without any file, of no rows. #}
+{#
+    The query of one table's files; without any file, of no rows. Each column is read by its name, whatever its case, as
+    the type that the source declares, whatever type this or another file has it in: wrong_columns() has refused those
+    that would lose something. The date is that of the folder, and a condition on it opens the folders that it leaves.
+#}
 {% macro rows_of_files(table) %}
     {% set files = list_of_files(table.name) %}
     {% if not files %}
         {% do return(no_rows(table.columns)) %}
     {% endif %}
+    {% set columns = table.columns.values() | rejectattr('name', 'equalto', 'date') | list %}
+    {% set first = (query_row("select getvariable('lake_uri')")[0] ~ '/' ~ table.name ~ '/date=') | length + 1 %}
     select
-        {% for column in table.columns.values() %} cast({{ column.name }} as {{ column.data_type }}) as {{ column.name }}{{ ',' if not loop.last }} {% endfor %}
-    from read_parquet({{ files }}, hive_partitioning = true, hive_types = {'date': date})
-{% endmacro %}
-
-
-{# A query of the first column, if any, that a parquet file lacks or has in another type. #}
-{% macro wrong_columns(files, columns) %}
-    with files as (
-        select * from parquet_schema({{ files }})
-    ),
-
-    expected as (
-        {% for column in columns.values() if column.name != 'date' %}
-            select '{{ column.name }}' as name, '{{ column.data_type | upper | replace(' ', '') }}' as expected
-            {{ 'union all' if not loop.last }}
+        {{ columns | map(attribute='name') | join(', ') }},
+        cast(substr(filename, {{ first }}, 10) as date) as date
+    from read_parquet({{ files }}, filename = true, schema = map {
+        {% for column in columns %}
+        '{{ column.name }}': {name: '{{ column.name }}', type: '{{ column.data_type }}', default_value: null}{{ ',' if not loop.last }}
         {% endfor %}
-    )
-
-    select roots.file_name, expected.name, expected.expected, files.duckdb_type as found
-    from (select distinct file_name from files) as roots
-    cross join expected
-    left join files on roots.file_name = files.file_name and expected.name = files.name
-    where files.duckdb_type is distinct from expected.expected
-    order by roots.file_name
-    limit 1
+    })
 {% endmacro %}
 
 

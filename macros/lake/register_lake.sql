@@ -49,6 +49,7 @@
     {% do run_query('create or replace temporary table lake_files as ' ~ lake_files()) %}
     {% do refuse_stray_files(lake) %}
     {% do run_query('create or replace table raw.loads as ' ~ loads_of('lake_files')) %}
+    {% do adapter.cache_added(source('raw', 'loads')) %}
     {% for table in raw_sources() if table.name != 'loads' %}
         {% do check_new_files(table) %}
         {% do run_query('create or replace view raw.' ~ table.name ~ ' as ' ~ rows_of_files(table)) %}
@@ -76,21 +77,13 @@
     say. The others were checked by the run that read them.
 #}
 {% macro check_new_files(table) %}
-    {% set ledger = load_relation(ledger_of(readers()[table.name])) if not flags.FULL_REFRESH %}
-    {% set is_new %}
-        date not in (
-            select loads.date from raw.loads
-            inner join {{ ledger }} as ledger on loads.date = ledger.load_date and ledger.fingerprint = loads.checksum || ' ' || loads.loaded_at
-            where loads.table_name = '{{ table.name }}'
-        )
-    {% endset %}
-    {% set files = list_of_files(table.name, is_new if ledger else '1 = 1') %}
-    {% set wrong = run_query(wrong_columns(files, table.columns)).rows if files %}
+    {% set new_loads = unread_loads(table.name, readers()[table.name].identifier, source('raw', 'loads')) %}
+    {% set files = list_of_files(table.name, in_dates('date', new_loads)) if new_loads %}
+    {% set wrong = wrong_columns(files, table) if files %}
     {% if wrong %}
         {% do exceptions.raise_compiler_error(
-            "The file " ~ wrong[0].file_name ~ " has " ~ (
-                "the column " ~ wrong[0].name ~ " as " ~ wrong[0].found if wrong[0].found else "no column " ~ wrong[0].name
-            ) ~ "; it must be " ~ wrong[0].expected ~ "."
+            "The file " ~ wrong[0].example ~ " has " ~ remedy(wrong[0]) ~ "."
+            ~ (" So have " ~ (wrong[0].files - 1) ~ " more." if wrong[0].files > 1 else "")
         ) %}
     {% endif %}
 {% endmacro %}

@@ -7,6 +7,42 @@
 {% endmacro %}
 
 
+{# What tells one state of a load, a row of raw.loads, from another. #}
+{% macro fingerprint() %}
+    {%- do return("checksum || ' ' || cast(loaded_at as varchar)") -%}
+{% endmacro %}
+
+
+{#
+    The loads that were new or had been delivered anew when this run began: a list of Python dates; all of them in a full
+    refresh. Asked once a run.
+
+    table: of the source; reader: name of the table that reads them; listed: relation of raw.loads
+#}
+{% macro unread_loads(table, reader, listed) %}
+    {% if not load_relation(listed) %}
+        {% do return([]) %}
+    {% endif %}
+    {% set known = known_to_this_run() %}
+    {% if 'unread_' ~ table not in known %}
+        {% set ledger = load_relation(ledger_of(listed.incorporate(path={'schema': target.schema, 'identifier': reader}))) %}
+        {% set unread %}
+            select date from {{ listed }}
+            where table_name = '{{ table }}'
+            {% if ledger and not flags.FULL_REFRESH %}
+                and date not in (
+                    select listed.date from {{ listed }} as listed
+                    inner join {{ ledger }} as ledger on listed.date = ledger.load_date and {{ fingerprint() }} = ledger.fingerprint
+                    where listed.table_name = '{{ table }}'
+                )
+            {% endif %}
+        {% endset %}
+        {% do known.update({'unread_' ~ table: run_query(unread).columns[0].values() | list}) %}
+    {% endif %}
+    {% do return(known['unread_' ~ table]) %}
+{% endmacro %}
+
+
 {# The tables that read loads, by the source's table. #}
 {% macro readers() %}
     {% do return({'users': ref('dim_users'), 'orders': ref('fct_orders')}) %}

@@ -1,12 +1,30 @@
 {#
     Gives a test on user_metrics with `where: __changed_dates__` only the dates that were written since all tests last
-    passed, and all of them when the var test_all_dates is true; other tests get what dbt gives them.
+    passed, and one on checked rows with `where: __placeable_and_new__` only those that are about to be counted; all of
+    them when the var test_all_dates is true. Other tests get what dbt gives them.
 #}
 {% macro get_where_subquery(relation) %}
-    {% if execute and config.get('where') == '__changed_dates__' %}
-        {% do return("(select * from " ~ relation ~ " where date >= " ~ first_changed_date(relation) ~ ") as dbt_subquery") %}
+    {% set condition %}
+        {% if execute and config.get('where') == '__changed_dates__' %}
+            date >= {{ first_changed_date(relation) }}
+        {% elif execute and config.get('where') == '__placeable_and_new__' %}
+            rejection_reason is null and {{ about_to_be_read(relation) }}
+        {% endif %}
+    {% endset %}
+    {% if condition | trim %}
+        {% do return("(select * from " ~ relation ~ " where " ~ condition | trim ~ ") as dbt_subquery") %}
     {% endif %}
     {% do return(adapter.dispatch('get_where_subquery', 'dbt')(relation)) %}
+{% endmacro %}
+
+
+{# The condition that a checked row is of a load that has not been read as it is now; of any, with test_all_dates. #}
+{% macro about_to_be_read(checked) %}
+    {% set tables = {'int_users_checked': ['users', 'dim_users'], 'int_orders_checked': ['orders', 'fct_orders']} %}
+    {% set table, reader = tables[checked.identifier] %}
+    {%- do return(
+        '1 = 1' if var('test_all_dates') else in_dates('_load_date', unread_loads(table, reader, source('raw', 'loads')))
+    ) -%}
 {% endmacro %}
 
 
@@ -18,9 +36,9 @@
     {% if not execute or var('test_all_dates') or not load_relation(metrics) or not load_relation(runs()) %}
         {% do return(date_literal(var('earliest_date'))) %}
     {% endif %}
-    {% set known = graph.get('first_changed_date', {}) %}
-    {% if known.run != invocation_id %}
-        {% do graph.update({'first_changed_date': {'run': invocation_id, 'date': query_row(
+    {% set known = known_to_this_run() %}
+    {% if 'first_changed_date' not in known %}
+        {% do known.update({'first_changed_date': query_row(
             "with clean as (select max(started_at) as started_at from " ~ runs() ~ " where is_clean),"
             ~ " newest as (select date, _restated_from, _written_at from " ~ metrics ~ " order by date desc limit 1),"
             ~ " written as (select first_date, started_at from " ~ runs() ~ " union all"
@@ -28,9 +46,9 @@
             ~ " select date, cast('9999-12-31' as timestamp) from newest)"
             ~ " select case when min(clean.started_at) is not null then min(written.first_date) end"
             ~ " from written cross join clean where clean.started_at is null or written.started_at > clean.started_at"
-        )[0]}}) %}
+        )[0]}) %}
     {% endif %}
-    {% do return(date_literal(graph.first_changed_date.date or var('earliest_date'))) %}
+    {% do return(date_literal(known.first_changed_date or var('earliest_date'))) %}
 {% endmacro %}
 
 

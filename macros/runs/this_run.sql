@@ -16,6 +16,15 @@
 {% endmacro %}
 
 
+{# What this run has asked already, a dict: the graph is the only channel between nodes that dbt leaves. #}
+{% macro known_to_this_run() %}
+    {% if graph.get('known_to_run', {}).invocation_id != invocation_id %}
+        {% do graph.update({'known_to_run': {'invocation_id': invocation_id}}) %}
+    {% endif %}
+    {% do return(graph.known_to_run) %}
+{% endmacro %}
+
+
 {# When this run began (UTC), as a literal. #}
 {% macro run_start() %}
     {%- do return("cast('" ~ run_started_at.strftime('%Y-%m-%d %H:%M:%S.%f') ~ "' as timestamp)") -%}

@@ -1,5 +1,5 @@
 -- Delivered orders with the reason, if any, why a row cannot be placed: one row per order, version and load.
 select
     *,
-    {{ rejection_reason('order_id', also=['amount']) }} as rejection_reason
+    {{ rejection_reason('orders', id='order_id') }} as rejection_reason
 from {{ ref('stg_orders') }}

@@ -9,7 +9,7 @@ renamed as (
         date as load_date,
         bytes,
         loaded_at,
-        checksum || ' ' || cast(loaded_at as varchar) as fingerprint
+        {{ fingerprint() }} as fingerprint
     from source
 )
 

@@ -1,10 +1,11 @@
 """Commands that make and a person call; each one is a thin shell over a module of this package."""
 
 import os
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
+import duckdb
 import typer
 from rich.console import Console
 
@@ -22,11 +23,13 @@ def main() -> None:
 @app.command("sample")
 def make_sample(
     lake: Annotated[Path, typer.Option(envvar="LAKE_URI", help="Folder to write the lake to.")] = Path("data/lake"),
-    days: Annotated[int, typer.Option(min=1, help="Load dates, when the lake is new.")] = 30,
-    until: Annotated[str, typer.Option(help="Last load date, YYYY-MM-DD; yesterday when left out.")] = "",
+    days: Annotated[int, typer.Option(min=1, max=3_660, help="Load dates, when the lake is new.")] = 30,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last load date; yesterday when left out.")
+    ] = None,
 ) -> None:
     """Writes a small lake with all that real ones have: late, duplicate, corrected and cancelled rows."""
-    last_date = date.fromisoformat(until) if until else datetime.now(UTC).date() - timedelta(days=1)
+    last_date = until.date() if until else datetime.now(UTC).date() - timedelta(days=1)
     try:
         written = sample.write_lake(lake, last_date, days)
     except FileExistsError as error:
@@ -51,4 +54,9 @@ def show_summary(
     if not database.exists():
         console.print(f"[red]DUCKDB_PATH is '{database}', which does not exist yet: run make build.[/]")
         raise typer.Exit(1)
-    summary.show(database, console)
+    try:
+        summary.show(database, console)
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        console.print(f"[red]DUCKDB_PATH is '{database}', which has no user_metrics: run make build. ({reason})[/]")
+        raise typer.Exit(1) from error

@@ -1,10 +1,15 @@
-"""dbt-duckdb plugin, configured in profiles.yml: tells the SQL where the lake is and whether it can be read."""
+"""dbt-duckdb plugin, configured in profiles.yml: checks DUCKDB_PATH, and tells the SQL where the lake is."""
 
 import os
 from pathlib import Path
 
+import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
-from duckdb import DuckDBPyConnection
+from dbt_common.exceptions import DbtRuntimeError
+
+IN_MEMORY = ":memory:"
+TAKEN_NAMES = ("main", "raw", "system", "temp")
+"""What DuckDB, which calls a file's contents by the file's name, would mistake for a schema or for its own."""
 
 
 def is_readable(lake_uri: str) -> bool:
@@ -15,10 +20,48 @@ def is_readable(lake_uri: str) -> bool:
     return Path(lake_uri).is_dir() and os.access(lake_uri, os.R_OK | os.X_OK)
 
 
+def open_database(path: str, schema: str) -> None:
+    """Opens the DuckDB file once, and makes its folder where it is missing.
+
+    Raises DbtRuntimeError, which dbt prints as a sentence; an error of DuckDB's own would come with its stacks.
+    """
+    if path == IN_MEMORY or path.startswith(("md:", "motherduck:")):
+        return
+    file = Path(path)
+    try:
+        if file.stem.lower() in (*TAKEN_NAMES, schema.lower()):
+            raise ValueError("whose name DuckDB would mistake for a schema: call the file otherwise")
+        if file.is_dir():
+            raise ValueError("which is a folder: name a file in it")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        duckdb.connect(path).close()
+    except (ValueError, OSError, duckdb.Error) as error:
+        raise DbtRuntimeError(f"DUCKDB_PATH is '{path}', {_reason(error)}.") from None
+
+
+def _reason(error: Exception) -> str:
+    """Why a file cannot be opened, as the second half of a sentence."""
+    said = str(error)
+    if isinstance(error, ValueError):
+        return said
+    if "set lock on file" in said:
+        return "which another process has open: close it, or wait until it has ended"
+    if "not a valid DuckDB database" in said:
+        return "which is no DuckDB file: name another, or move it away"
+    if isinstance(error, OSError):
+        return f"whose folder cannot be made ({error.strerror})"
+    return f"which DuckDB cannot open: {said}"
+
+
 class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb has no types
     """Sets the variables lake_uri (text) and lake_is_readable (boolean) of every DuckDB session."""
 
-    def configure_cursor(self, cursor: DuckDBPyConnection) -> None:
+    def initialize(self, plugin_config: dict[str, str]) -> None:
+        """Called by dbt-duckdb with the plugin's config in profiles.yml, before it opens the file."""
+        self._config = plugin_config
+        open_database(self.creds.path, self.creds.schema)
+
+    def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Called by dbt-duckdb for every session."""
         lake_uri = self._config["lake_uri"].rstrip("/")
         if "://" not in lake_uri:
@@ -26,7 +69,3 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb has no types
             lake_uri = os.path.abspath(lake_uri)  # noqa: PTH100 — Path would follow links
         cursor.execute("set variable lake_uri = $1", [lake_uri])
         cursor.execute("set variable lake_is_readable = $1", [is_readable(lake_uri)])
-
-    def initialize(self, plugin_config: dict[str, str]) -> None:
-        """Called by dbt-duckdb with the plugin's config in profiles.yml."""
-        self._config = plugin_config

@@ -70,7 +70,7 @@ class Shop:
         correction = self.random.choice(
             [
                 {"status": "cancelled"},
-                {"amount": order["amount"] + 5},
+                {"amount": order["amount"] * 2},
                 {"user_id": self.random.choice(list(self.users))},
                 {"created_at": order["created_at"] - ONE_DAY},
             ]

@@ -40,7 +40,13 @@ DAMAGES = {
         "update analytics.dim_users set valid_to = '2000-01-01'"
     ),
     "unique_fct_orders_order_id": "insert into analytics.fct_orders select * from analytics.fct_orders",
-    "fct_orders_status_is_known": "update analytics.fct_orders set status = 'lost' where order_id = 3",
+    "assert_statuses_are_known": "update analytics.fct_orders set status = 'lost' where order_id = 3",
+    "assert_signs_follow_status": "update analytics.fct_orders set amount = -amount where order_id = 3",
+    "assert_totals_can_be_summed": "update analytics.fct_orders set amount = 9999999999999999.99",
+    "not_null_rejected_orders_rejection_reason": """
+        insert into analytics.rejected_orders (order_id, _load_date, _fingerprint) values (1, '2024-01-01', 'x')
+    """,
+    "not_null_vanished_rows_id": "insert into analytics.vanished_rows (table_name) values ('orders')",
     "assert_orders_have_their_user": "update analytics.fct_orders set user_id = 77",
     "assert_no_row_has_vanished": f"{JUST_READ}, vanished_rows = 1",
     "assert_few_rows_have_vanished": f"{JUST_READ}, vanished_rows = 1",
@@ -95,7 +101,7 @@ def test_an_order_of_unknown_status_fails_until_it_has_left_its_load(ten_days: P
     usual = order(9, 1, "10.00", "completed", at(DAY[9]), at(DAY[9]), loaded(DAY[9]))
     lost = order(70, 1, "5.00", "lost", at(DAY[9]), at(DAY[9]), loaded(DAY[9]))
     ten_days.write_load("orders", DAY[9], [usual, lost])
-    assert "fct_orders_status_is_known" in unhappy_tests(ten_days.invoke("build"))
+    assert "assert_statuses_are_known" in unhappy_tests(ten_days.invoke("build"))
     ten_days.write_load("orders", DAY[9], [usual])
     assert unhappy_tests(ten_days.run("build", max_vanished_share=1)) == {"assert_no_row_has_vanished"}
 

@@ -79,7 +79,7 @@ def test_a_run_that_failed_is_written_down(five_days: Project) -> None:
     correct(five_days, 2, status="lost")
     assert not five_days.invoke("build").success
     summary, failed, is_clean = last_run(five_days, "summary, tests_failed, is_clean")
-    assert summary.endswith("1 failed; stopped at fct_orders_status_is_known.")
+    assert summary.endswith("1 failed; stopped at assert_statuses_are_known.")
     assert "No date of user_metrics was written; 1 load read;" in summary
     assert (failed, is_clean) == (1, False)
     five_days.execute("drop view analytics.stg_orders cascade")

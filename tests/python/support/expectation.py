@@ -70,6 +70,8 @@ def is_placeable(row: Row, load_date: date, is_user: bool) -> bool:
     required = ("id", "created_at", "updated_at", "_loaded_at") + (() if is_user else ("amount",))
     if any(row[column] is None for column in required):
         return False
+    if not is_user and abs(row["amount"]) >= 10**12:
+        return False
     last_day = load_date + ONE_DAY
     created_on, updated_on = row["created_at"].date(), row["updated_at"].date()
     return bool(EARLIEST_DATE <= created_on <= last_day and updated_on <= last_day)

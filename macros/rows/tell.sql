@@ -1,0 +1,15 @@
+{#
+    Prints what a data test has found, as dbt itself says only how many rows: once, when the test is run, and nothing when
+    it has found nothing.
+
+    findings: a query whose columns `finding` and `orders` are a text and a count; sentence: around its list
+#}
+{% macro tell(findings, before, after) %}
+    {% if execute and flags.WHICH in ['build', 'test', 'retry'] %}
+        {% set parts = [] %}
+        {% for row in run_query("select finding, orders from (" ~ findings ~ ") as findings order by orders desc, finding").rows %}
+            {% do parts.append(row.finding ~ " (" ~ "{:,}".format(row.orders | int) ~ ")") %}
+        {% endfor %}
+        {% if parts %} {% do print(before ~ ": " ~ parts | join(", ") ~ ". " ~ after) %} {% endif %}
+    {% endif %}
+{% endmacro %}

@@ -1,0 +1,98 @@
+"""DUCKDB_PATH and LAKE_URI that name nothing usable are refused in a sentence, and a missing folder is made."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.days import write_days
+from support.project import ROOT, Project, failure
+
+
+@contextmanager
+def opened_elsewhere(database: Path) -> Iterator[None]:
+    """Another process has the file open."""
+    program = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"open\n"
+        yield
+        process.kill()
+
+
+def refusal(project: Project, path: Path) -> str:
+    """Why a run into this file was refused."""
+    project.database = path
+    result = project.invoke("run")
+    assert not result.success
+    return failure(result)
+
+
+@pytest.mark.parametrize("name", ["raw.duckdb", "analytics.db", "TEMP.duckdb", "main.duckdb", "system"])
+def test_a_file_that_would_be_mistaken_for_a_schema_is_refused(project: Project, name: str) -> None:
+    path = project.folder / name
+    said = f"DUCKDB_PATH is '{path}', whose name DuckDB would mistake for a schema: call the file otherwise."
+    assert said in refusal(project, path)
+    assert not path.exists()
+
+
+def test_a_folder_is_refused(project: Project) -> None:
+    said = f"DUCKDB_PATH is '{project.folder}', which is a folder: name a file in it."
+    assert said in refusal(project, project.folder)
+
+
+def test_a_file_of_another_kind_is_refused_and_left_as_it_is(project: Project) -> None:
+    path = project.folder / "notes.duckdb"
+    path.write_text("dear diary")
+    assert f"DUCKDB_PATH is '{path}', which is no DuckDB file: name another, or move it away." in refusal(project, path)
+    assert path.read_text() == "dear diary"
+
+
+def test_a_folder_that_cannot_be_made_is_named(project: Project) -> None:
+    (project.folder / "file").touch()
+    path = project.folder / "file" / "metrics.duckdb"
+    assert f"DUCKDB_PATH is '{path}', whose folder cannot be made (" in refusal(project, path)
+
+
+def test_a_missing_folder_is_made(project: Project) -> None:
+    write_days(project, 2)
+    project.database = project.folder / "not" / "there" / "user_metrics.duckdb"
+    project.run("build")
+    assert len(project.metrics()) == 4
+
+
+def test_a_file_that_is_open_elsewhere_is_refused(project: Project) -> None:
+    said = f"DUCKDB_PATH is '{project.database}', which another process has open: close it, or wait until it has ended."
+    with opened_elsewhere(project.database):
+        assert said in refusal(project, project.database)
+    write_days(project, 2)
+    project.run("build")
+
+
+@pytest.mark.parametrize("name", ["DUCKDB_PATH", "LAKE_URI"])
+def test_an_empty_variable_is_named(name: str, tmp_path: Path) -> None:
+    said = dbt(tmp_path, "parse", **{name: ""})
+    assert f"Env var required but not provided: '{name} (it is empty)'" in said
+
+
+def test_on_the_terminal_a_refusal_has_no_traceback(tmp_path: Path) -> None:
+    said = dbt(tmp_path, "run", DUCKDB_PATH=str(tmp_path))
+    assert f"DUCKDB_PATH is '{tmp_path}', which is a folder: name a file in it." in said
+    assert "Traceback" not in said
+
+
+def dbt(folder: Path, command: str, **environment: str) -> str:
+    """What the dbt command itself says, which fails."""
+    said = subprocess.run(
+        [Path(sys.executable).with_name("dbt"), command, "--target-path", folder / "target", "--log-path", folder],
+        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert said.returncode == 2
+    return said.stdout + said.stderr
