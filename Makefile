@@ -37,10 +37,13 @@ help: ## List the targets
 	@$(PIP) --require-hashes -r $<
 	@touch $@
 
-.venv/packages: packages.yml $(shell find offline_packages -type f) .venv/runtime
+.venv/packages: packages.yml $(shell find offline_packages -type f) .venv/runtime $(if $(wildcard $(PACKAGES)/dbt_utils),,missing)
 	@$(USER_METRICS) packages
 	@mkdir -p data
 	@touch $@
+
+.PHONY: missing
+missing:
 
 .PHONY: setup
 setup: .venv/packages ## Make .venv and install the dbt packages; does nothing when up to date

@@ -15,6 +15,12 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 console = Console()
 
 
+def refusal(sentence: object) -> typer.Exit:
+    """Prints why a command can do nothing, and returns what to raise."""
+    Console(stderr=True).print(str(sentence), style="red", highlight=False, markup=False, soft_wrap=True)
+    return typer.Exit(1)
+
+
 @app.callback()
 def main() -> None:
     """Sample data, packages and a first look, beside `dbt build`."""
@@ -33,15 +39,18 @@ def make_sample(
     try:
         written = sample.write_lake(lake, last_date, days)
     except FileExistsError as error:
-        console.print(f"[red]{error}[/]")
-        raise typer.Exit(1) from error
+        raise refusal(error) from error
     console.print(f"{lake}: {written} load dates written, up to {last_date}.")
 
 
 @app.command("packages")
 def install_packages() -> None:
     """Installs the dbt packages: from the hub, or from offline_packages/ where it can't be reached."""
-    console.print(packages.install(Path(os.environ.get("DBT_PACKAGES_PATH", "dbt_packages"))), highlight=False)
+    try:
+        said = packages.install(Path(os.environ.get("DBT_PACKAGES_PATH", "dbt_packages")))
+    except FileNotFoundError as error:
+        raise refusal(error) from error
+    console.print(said, highlight=False, markup=False)
 
 
 @app.command("summary")
@@ -52,11 +61,9 @@ def show_summary(
 ) -> None:
     """Shows who leads the ranking and which dates are built."""
     if not database.exists():
-        console.print(f"[red]DUCKDB_PATH is '{database}', which does not exist yet: run make build.[/]")
-        raise typer.Exit(1)
+        raise refusal(f"DUCKDB_PATH is '{database}', which does not exist yet: run make build.")
     try:
         summary.show(database, console)
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
-        console.print(f"[red]DUCKDB_PATH is '{database}', which has no user_metrics: run make build. ({reason})[/]")
-        raise typer.Exit(1) from error
+        raise refusal(f"DUCKDB_PATH is '{database}', which has no user_metrics: run make build. ({reason})") from error

@@ -30,15 +30,23 @@ def hub_is_reachable() -> bool:
 def install(folder: Path) -> str:
     """Fills the folder with packages and returns one line that says where they are from.
 
-    A folder named by DBT_PACKAGES_PATH is somebody's own and is left as it is.
+    A folder named by DBT_PACKAGES_PATH is somebody's own and is left as it is. Raises FileNotFoundError when it has no
+    packages.
     """
     if "DBT_PACKAGES_PATH" in os.environ:
+        if not (folder / "dbt_utils").is_dir():
+            raise FileNotFoundError(
+                f"DBT_PACKAGES_PATH is '{folder}', which has no dbt_utils: install the packages of packages.yml there, "
+                "or unset it."
+            )
         return f"dbt packages: those in DBT_PACKAGES_PATH ({folder})"
+    reason = "the dbt hub could not be reached"
     if hub_is_reachable():
         dbt = Path(sys.executable).with_name("dbt")
         deps = subprocess.run([dbt, "deps", "--quiet"], capture_output=True, text=True, check=False)
         if deps.returncode == 0:
             return "dbt packages: from the dbt hub, as packages.yml says"
+        reason = f"`dbt deps` failed:\n{(deps.stdout + deps.stderr).strip()}"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(OFFLINE_PACKAGES, folder)
-    return f"dbt packages: from {OFFLINE_PACKAGES}/, because the dbt hub could not be reached"
+    return f"dbt packages: from {OFFLINE_PACKAGES}/, because {reason}"

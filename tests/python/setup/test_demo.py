@@ -21,7 +21,9 @@ LAST_DATE = date(2024, 1, 30)
 
 def planned(folder: Path) -> str:
     """What `make setup` would do."""
-    return subprocess.run(["make", "-n", "setup"], cwd=folder, capture_output=True, text=True, check=True).stdout
+    environment = {name: value for name, value in os.environ.items() if name != "DBT_PACKAGES_PATH"}
+    command = ["make", "-n", "setup"]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 def test_a_second_set_up_does_no_work(tmp_path: Path) -> None:
@@ -35,7 +37,11 @@ def test_a_second_set_up_does_no_work(tmp_path: Path) -> None:
         made = tmp_path / ".venv" / name
         made.touch()
         os.utime(made, (made.stat().st_mtime + number + 1,) * 2)
+    (tmp_path / "dbt_packages/dbt_utils").mkdir(parents=True)
     assert "Nothing to be done" in planned(tmp_path)
+    shutil.rmtree(tmp_path / "dbt_packages")
+    assert "user-metrics packages" in planned(tmp_path), "packages that are gone are made anew"
+    (tmp_path / "dbt_packages/dbt_utils").mkdir(parents=True)
     changed = tmp_path / "requirements/runtime.txt"
     os.utime(changed, (changed.stat().st_mtime + 60, (tmp_path / ".venv/runtime").stat().st_mtime + 60))
     assert "--require-hashes -r requirements/runtime.txt" in planned(tmp_path)

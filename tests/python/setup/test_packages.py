@@ -6,6 +6,7 @@ Another folder of packages, such as the real ones, is tested by naming it in DBT
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -15,8 +16,10 @@ import pytest
 import yaml
 from dbt.cli.main import dbtRunner
 from support.project import ROOT, working_folder
+from typer.testing import CliRunner
 
 from user_metrics import packages
+from user_metrics.cli import app
 
 NUMBERS = """
     select 1 as a, 1 as b, 'x' as kind
@@ -103,7 +106,6 @@ def test_an_unreachable_hub_costs_seconds_and_leaves_the_offline_packages(tmp_pa
         environment.pop(name, None)
     (tmp_path / "offline_packages").symlink_to(ROOT / "offline_packages")
     command = [sys.executable, "-m", "user_metrics", "packages"]
-    environment["PYTHONPATH"] = str(ROOT)
     said = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
     assert " ".join(said.split()) == ("dbt packages: from offline_packages/, because the dbt hub could not be reached")
     installed = {folder.name for folder in (tmp_path / "dbt_packages").iterdir()}
@@ -120,5 +122,24 @@ def test_a_hub_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_folder_of_ones_own_packages_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBT_PACKAGES_PATH", str(tmp_path))
+    (tmp_path / "dbt_utils").mkdir()
     assert packages.install(tmp_path) == f"dbt packages: those in DBT_PACKAGES_PATH ({tmp_path})"
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.rglob("*")] == ["dbt_utils"]
+
+
+def test_a_folder_without_packages_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBT_PACKAGES_PATH", str(tmp_path))
+    said = CliRunner().invoke(app, ["packages"])
+    assert said.exit_code == 1
+    assert f"DBT_PACKAGES_PATH is '{tmp_path}', which has no dbt_utils: install" in said.output
+
+
+def test_what_dbt_deps_says_is_told_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DBT_PACKAGES_PATH")
+    monkeypatch.setattr(packages, "PROBE", "")
+    shutil.copytree(ROOT / "offline_packages", tmp_path / "offline_packages")
+    with working_folder(tmp_path):
+        said = packages.install(Path("dbt_packages"))
+    assert said.startswith("dbt packages: from offline_packages/, because `dbt deps` failed:\n")
+    assert "No dbt_project.yml found" in said
+    assert (tmp_path / "dbt_packages" / "dbt_utils").is_dir()
