@@ -71,6 +71,10 @@ build: setup ## Build from LAKE_URI into DUCKDB_PATH: make build VARS='{run_date
 runs: setup ## Show what the last ten runs did
 	@$(DBT) --quiet run-operation show_runs --target $(TARGET)
 
+.PHONY: check-lake
+check-lake: setup ## Read LAKE_URI, build nothing, and tell all that is wrong or suspicious in it
+	@$(USER_METRICS) check-lake --vars '$(VARS)'
+
 .PHONY: freshness
 freshness: setup ## Check how old the newest load is
 	@$(DBT) source freshness --target $(TARGET)

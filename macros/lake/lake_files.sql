@@ -6,7 +6,7 @@
 {% macro lake_files(folders=['users/**', 'users/*/*', 'orders/**', 'orders/*/*']) %}
     {% set lake = query_row("select getvariable('lake_uri')")[0] %}
     {% set patterns = [] %}
-    {% for folder in folders %} {% do patterns.append(sql_text(escaped(lake) ~ '/' ~ folder)) %} {% endfor %}
+    {% for folder in folders %} {% do patterns.append(escaped(lake) ~ '/' ~ folder) %} {% endfor %}
     select
         split_part(path, '/', 1) as table_name,
         try_cast(regexp_extract(path, '^\w+/date=(\d{4}-\d\d-\d\d)/[^/]+[.]parquet$', 1) as date) as date,
@@ -14,7 +14,7 @@
     from (
         select distinct
             filename, size, epoch_us(last_modified) as modified, substr(filename, {{ lake | length + 2 }}) as path
-        from read_blob([{{ patterns | join(', ') }}])
+        from read_blob({{ sql_list(patterns) }})
     ) as files
     where not regexp_matches(path, '/[._]|[.]tmp')
 {% endmacro %}
@@ -36,9 +36,7 @@
     {% set files = run_query(
         "select file from lake_files where table_name = " ~ sql_text(table_name) ~ " and " ~ condition ~ " order by file"
     ).columns[0].values() %}
-    {% set literals = [] %}
-    {% for file in files %} {% do literals.append(sql_text(escaped(file))) %} {% endfor %}
-    {% do return('[' ~ literals | join(', ') ~ ']' if literals else none) %}
+    {% do return(sql_list(files, as_patterns=true) if files else none) %}
 {% endmacro %}
 
 
@@ -67,6 +65,14 @@
 
 {% macro sql_text(text) %}
     {% do return("'" ~ text | replace("'", "''") ~ "'") %}
+{% endmacro %}
+
+
+{# A list of texts in SQL; of paths, also as patterns that match themselves alone. #}
+{% macro sql_list(texts, as_patterns=false) %}
+    {% set literals = [] %}
+    {% for text in texts %} {% do literals.append(sql_text(escaped(text) if as_patterns else text)) %} {% endfor %}
+    {% do return('[' ~ literals | join(', ') ~ ']') %}
 {% endmacro %}
 
 

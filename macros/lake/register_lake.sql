@@ -41,12 +41,7 @@
 
 
 {% macro duckdb__register_lake() %}
-    {% set lake, is_readable = query_row("select getvariable('lake_uri'), getvariable('lake_is_readable')") %}
-    {% if not is_readable %}
-        {% do exceptions.raise_compiler_error("LAKE_URI is '" ~ lake ~ "', which is not a folder that can be read.") %}
-    {% endif %}
-    {% do run_query('create schema if not exists raw') %}
-    {% do run_query('create or replace temporary table lake_files as ' ~ lake_files()) %}
+    {% set lake = list_lake() %}
     {% do refuse_stray_files(lake) %}
     {% do run_query('create or replace table raw.loads as ' ~ loads_of('lake_files')) %}
     {% do adapter.cache_added(source('raw', 'loads')) %}
@@ -54,6 +49,18 @@
         {% do check_new_files(table) %}
         {% do run_query('create or replace view raw.' ~ table.name ~ ' as ' ~ rows_of_files(table)) %}
     {% endfor %}
+{% endmacro %}
+
+
+{# Lists the files that lie in the lake now in the temporary table lake_files, and returns where the lake is. #}
+{% macro list_lake() %}
+    {% set lake, is_readable = query_row("select getvariable('lake_uri'), getvariable('lake_is_readable')") %}
+    {% if not is_readable %}
+        {% do exceptions.raise_compiler_error("LAKE_URI is '" ~ lake ~ "', which is not a folder that can be read.") %}
+    {% endif %}
+    {% do run_query('create schema if not exists raw') %}
+    {% do run_query('create or replace temporary table lake_files as ' ~ lake_files()) %}
+    {% do return(lake) %}
 {% endmacro %}
 
 
@@ -82,8 +89,8 @@
     {% set wrong = wrong_columns(files, table) if files %}
     {% if wrong %}
         {% do exceptions.raise_compiler_error(
-            "The file " ~ wrong[0].example ~ " has " ~ remedy(wrong[0]) ~ "."
-            ~ (" So have " ~ (wrong[0].files - 1) ~ " more." if wrong[0].files > 1 else "")
+            "The file " ~ wrong[0].files[0] ~ " has " ~ remedy(wrong[0]) ~ "."
+            ~ (" So have " ~ (wrong[0].files | length - 1) ~ " more." if wrong[0].files | length > 1 else "")
         ) %}
     {% endif %}
 {% endmacro %}

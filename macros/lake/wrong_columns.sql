@@ -1,6 +1,6 @@
 {#
     The columns that these files lack, or have in a type that would lose something on its way to the one declared: a list
-    of rows (name, expected, found, files, example), found being null where the column is missing.
+    of rows (name, expected, found, files), found being null where the column is missing.
 
     A wider type is right, and so is any type where the column holds nothing.
 
@@ -41,20 +41,19 @@
     {% set wrong = [] %}
     {% for name, expected, found, files_as_json in run_query(suspicious).rows %}
         {% set suspects = fromjson(files_as_json) %}
-        {% set count, example = query_row(lossy_files(suspects, name, found)) if found else [suspects | length, suspects[0]] %}
-        {% do wrong.append({'name': name, 'expected': expected, 'found': found, 'files': count, 'example': example}) if count %}
+        {% set lossy = run_query(lossy_files(suspects, name, found)).columns[0].values() | list if found else suspects %}
+        {% do wrong.append({'name': name, 'expected': expected, 'found': found, 'files': lossy}) if lossy %}
     {% endfor %}
     {% do return(wrong) %}
 {% endmacro %}
 
 
-{# A query of one row: how many of these files have a value that their type would lose, and the first of them. #}
+{# A query of those of these files that have a value which their type would lose. #}
 {% macro lossy_files(files, name, found) %}
-    {% set literals = [] %}
-    {% for file in files %} {% do literals.append(sql_text(escaped(file))) %} {% endfor %}
-    select count(distinct filename), min(filename)
-    from read_parquet([{{ literals | join(', ') }}], filename = true)
+    select distinct filename
+    from read_parquet({{ sql_list(files, as_patterns=true) }}, filename = true)
     where {{ "epoch_ns(" ~ name ~ ") % 1000 <> 0" if found == 'TIMESTAMP_NS' else name ~ " is not null" }}
+    order by filename
 {% endmacro %}
 
 

@@ -43,6 +43,32 @@ def make_sample(
     console.print(f"{lake}: {written} load dates written, up to {last_date}.")
 
 
+@app.command("check-lake")
+def check_lake(
+    lake: Annotated[str, typer.Option(envvar="LAKE_URI", help="The lake to read.")] = "data/lake",
+    variables: Annotated[str, typer.Option("--vars", help="Settings as for dbt: '{earliest_date: 2015-01-01}'")] = "{}",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Reads a lake, builds nothing, and tells all that is wrong or suspicious in it at once.
+
+    Exits with 1 when a build of it would stop.
+    """
+    # Only this command needs dbt, which takes a second to import.
+    from user_metrics import check_lake
+
+    if not Path("dbt_project.yml").is_file():
+        raise refusal("There is no dbt_project.yml here: run user-metrics in the folder of the project.")
+    try:
+        report = check_lake.check(lake, variables)
+    except check_lake.CannotCheckError as error:
+        raise refusal(error) from error
+    if as_json:
+        typer.echo(report.as_json())
+    else:
+        check_lake.show(report, console)
+    raise typer.Exit(1 if report.build_would_stop else 0)
+
+
 @app.command("packages")
 def install_packages() -> None:
     """Installs the dbt packages: from the hub, or from offline_packages/ where it can't be reached."""

@@ -1,0 +1,128 @@
+"""Reads a lake without building anything and tells all that is wrong or suspicious in it at once.
+
+The macro check_lake decides what is wrong, by the macros that a build asks; this module runs it and shows the answer.
+"""
+
+import contextlib
+import io
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+from dbt.cli.main import dbtRunner
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
+
+
+class CannotCheckError(Exception):
+    """The lake or a setting is such that nothing can be checked; the message is dbt's sentence."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What lies in a lake, table by table, and the findings, the severest first."""
+
+    lake: str
+    tables: list[dict[str, Any]]
+    findings: list[dict[str, Any]]
+
+    def count(self, severity: str) -> int:
+        """How many findings are of a severity: error, warning or note."""
+        return sum(finding["severity"] == severity for finding in self.findings)
+
+    @property
+    def build_would_stop(self) -> bool:
+        """Whether a first build of this lake would stop, or leave user_metrics unbuilt."""
+        return self.count("error") > 0
+
+    def as_json(self) -> str:
+        """The report for programs."""
+        result = {"lake": self.lake, "build_would_stop": self.build_would_stop}
+        return json.dumps({**result, "tables": self.tables, "findings": self.findings}, indent=2)
+
+
+def check(lake: str, variables: str = "{}") -> Report:
+    """Checks a lake, from the folder of the dbt project, with dbt's vars as YAML.
+
+    Raises CannotCheckError when LAKE_URI is no folder that can be read, or a var is wrong.
+    """
+    printed: list[str] = []
+    messages: list[str] = []
+
+    def heard(event: Any) -> None:
+        if event.info.name == "PrintEvent":
+            printed.append(event.info.msg)
+        elif event.info.level == "error":
+            messages.append(event.info.msg)
+
+    os.environ.update({"LAKE_URI": lake, "DUCKDB_PATH": ":memory:"})
+    arguments = json.dumps({"damaged": damaged_files(lake)})
+    command = ["run-operation", "check_lake", "--args", arguments, "--vars", variables]
+    # A target folder of its own, as dbt parses the project anew when the environment is another than in the last run.
+    options = ["--target", "dev", "--target-path", "target/check_lake", "--quiet", "--no-write-json"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        result = dbtRunner(callbacks=[heard]).invoke([*command, *options])
+    if not result.success:
+        raise CannotCheckError(_sentence(str(result.exception or "\n".join(messages))))
+    report = json.loads(printed[-1])
+    order = list(SEVERITIES)
+    findings = sorted(report["findings"], key=lambda finding: (order.index(finding["severity"]), -finding["count"]))
+    return Report(report["lake"], report["tables"], findings)
+
+
+def damaged_files(lake: str) -> list[str]:
+    """The files of loads that are no whole parquet files."""
+    damaged = []
+    with duckdb.connect() as connection:
+        for table in ("users", "orders"):
+            pattern = f"{lake.rstrip('/')}/{table}/date=*/*.parquet"
+            for (file,) in connection.execute("select file from glob(?) order by file", [pattern]).fetchall():
+                try:
+                    connection.execute("select 1 from parquet_schema(?)", [file])
+                except duckdb.Error:
+                    damaged.append(os.path.abspath(file) if "://" not in file else file)  # noqa: PTH100 — follows links
+    return damaged
+
+
+def show(report: Report, console: Console) -> None:
+    """Prints a report as tables."""
+    tables = Table(title=f"LAKE_URI is {report.lake}", title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("table", "loads", "first", "last", "files", "rows", "MB"):
+        tables.add_column(heading, justify="right" if heading in ("loads", "files", "rows", "MB") else "left")
+    for size in report.tables:
+        tables.add_row(
+            size["table"], f"{size['loads']:,}", size["first"] or "", size["last"] or "", f"{size['files']:,}",
+            f"{size['rows']:,}", f"{size['bytes'] / 1e6:,.1f}",
+        )  # fmt: skip
+    console.print(tables)
+    if report.findings:
+        findings = Table(box=box.SIMPLE_HEAD)
+        for heading in ("", "table", "how many", "what", "for example"):
+            findings.add_column(heading, justify="right" if heading == "how many" else "left", overflow="fold")
+        for finding in report.findings:
+            severity = finding["severity"]
+            example = (finding["example"] or "").removeprefix(f"{report.lake}/")
+            findings.add_row(
+                f"[{SEVERITIES[severity]}]{severity}[/]", finding["table"] or "", f"{finding['count']:,}",
+                finding["what"], example,
+            )  # fmt: skip
+        console.print(findings)
+    counts = ", ".join(_counted(report.count(severity), severity) for severity in SEVERITIES)
+    verdict = "A build of this lake would stop" if report.build_would_stop else "A build takes this lake"
+    console.print(f"{verdict}: {counts}.", highlight=False)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _sentence(message: str) -> str:
+    """Dbt's message without the lines that say which macro has raised it."""
+    lines = [line.strip() for line in message.splitlines()]
+    said = [line for line in lines if line and not line.startswith((">", "Compilation Error", "Encountered an error"))]
+    return " ".join(said)

@@ -1,0 +1,195 @@
+"""`user-metrics check-lake` tells all that is wrong or suspicious in a lake at once, and builds nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from support.days import DAY, at, loaded, write_days
+from support.project import ROOT, Project, failure, order, user, working_folder
+from typer.testing import CliRunner, Result
+
+from user_metrics.cli import app
+
+POSITIVE_RETURN = "is returned and positive: a return takes from spend only when it is negative"
+
+
+def check(lake: Path, *options: str) -> Result:
+    with working_folder(ROOT):
+        return CliRunner().invoke(app, ["check-lake", "--lake", str(lake), *options])
+
+
+def findings(lake: Path, *options: str) -> dict[tuple[Any, ...], tuple[int, str]]:
+    """Count and example of each finding, by severity, check, table and what is so."""
+    report = json.loads(check(lake, "--json", *options).stdout)
+    assert report["build_would_stop"] == any(finding["severity"] == "error" for finding in report["findings"])
+    return {
+        (finding["severity"], finding["check"], finding["table"], finding["what"]): (
+            finding["count"],
+            finding["example"],
+        )
+        for finding in report["findings"]
+    }
+
+
+def test_a_lake_that_is_right_has_no_findings_and_its_sizes(project: Project) -> None:
+    write_days(project, 5)
+    result = check(project.lake, "--json")
+    report = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert (report["build_would_stop"], report["findings"]) == (False, [])
+    size = sum(file.stat().st_size for file in project.lake.glob("orders/*/*.parquet"))
+    span = {"first": str(DAY[0]), "last": str(DAY[4])}
+    assert report["tables"][1] == {"table": "orders", "loads": 5, **span, "files": 5, "bytes": size, "rows": 5}
+    assert not project.database.exists()
+
+
+@pytest.fixture
+def bad_lake(project: Project) -> Path:
+    """A lake with one of everything that can be wrong."""
+    write_days(project, 5)
+    usual = order(1, 1, "10.00", "completed", at(DAY[6]), at(DAY[6]), loaded(DAY[6]))
+    rows = [
+        {**usual, "id": 60, "status": "on hold"},
+        {**usual, "id": 61, "status": "on hold"},
+        {**usual, "id": 62, "status": "returned"},
+        {**usual, "id": 63, "amount": "-1.00"},
+        {**usual, "id": None},
+        {**usual, "id": 64, "created_at": at(DAY[9]), "updated_at": at(DAY[9])},
+        {**usual, "id": 65, "user_id": None},
+        {**usual, "id": 66, "user_id": 77},
+        {**usual, "id": 67},
+        {**usual, "id": 67},
+        {**usual, "id": 68, "updated_at": at(DAY[5])},
+        {**usual, "id": 69},
+    ]
+    project.write_load("orders", DAY[6], rows)
+    project.write_load("orders", DAY[7], [{**usual, "id": 69, "amount": "11.00"}])
+    project.write_load("users", DAY[6], [user(9, None, at(DAY[6]), at(DAY[5]), loaded(DAY[6]))])
+    project.write_load("users", date(2042, 1, 6), [])
+    orders = project.lake / "orders"
+    (orders / "notes.csv").touch()
+    (orders / f"date={DAY[6]}" / "part_1.parquet").write_text("PAR1 and no more")
+    with duckdb.connect() as connection:
+        select = "select 'a1' as id, 1.5::double as amount"
+        connection.execute(f"copy ({select}) to '{orders}/date={DAY[7]}/part_1.parquet' (format parquet)")
+    return project.lake
+
+
+def test_everything_is_told_at_once(bad_lake: Path) -> None:
+    day = f"date={DAY[6]}"
+    gap_days = (date(2042, 1, 6) - DAY[6]).days
+    found = findings(bad_lake)
+    columns = {what: counted for (_, check, _, what), counted in found.items() if check == "columns"}
+    assert len(columns) == 7
+    assert any("the column id as VARCHAR" in what for what in columns)
+    assert any("the column amount as DOUBLE" in what for what in columns)
+    assert "has no column created_at; it must be timestamp" in columns
+    assert set(columns.values()) == {(1, f"{bad_lake}/orders/date={DAY[7]}/part_1.parquet")}
+    on_the_day = f"of {DAY[6]}"
+    assert {finding: counted for finding, counted in found.items() if finding[1] != "columns"} == {
+        ("error", "files", None, "is no parquet file: extract that load again"): (
+            1, f"{bad_lake}/orders/{day}/part_1.parquet",
+        ),
+        ("error", "files", None, "lies where no load is: a load is <table>/date=YYYY-MM-DD/*.parquet"): (
+            1, f"{bad_lake}/orders/notes.csv",
+        ),
+        ("error", "loads", "users", "has a load that is dated after tomorrow: move it to its date"): (
+            1, f"{bad_lake}/users/date=2042-01-06/part_0.parquet",
+        ),
+        ("error", "rejected", "orders", "is rejected: more than max_rejected_share allows"): (2, None),
+        ("error", "statuses", "orders", "has the status on hold, which seeds/order_statuses.csv does not"): (
+            2, f"order 60 {on_the_day}",
+        ),
+        ("warning", "gaps", "users", "has no load for a date between its first and its last"): (gap_days, str(DAY[5])),
+        ("warning", "gaps", "orders", "has no load for a date between its first and its last"): (1, str(DAY[5])),
+        ("warning", "rejected", "orders", "is rejected (5.6 %): id is null"): (1, f"order without id {on_the_day}"),
+        ("warning", "rejected", "orders", "is rejected (5.6 %): created_at is after the load"): (
+            1, f"order 64 {on_the_day}",
+        ),
+        ("warning", "duplicates", "orders", "has other values under the same updated_at: the one loaded last counts"): (
+            1, f"order 69 of {DAY[7]}",
+        ),
+        ("warning", "times", "orders", "was updated before it was created"): (1, f"order 68 {on_the_day}"),
+        ("warning", "times", "users", "was updated before it was created"): (1, f"user 9 {on_the_day}"),
+        ("warning", "signs", "orders", "is completed and negative"): (1, f"order 63 {on_the_day}"),
+        ("warning", "signs", "orders", POSITIVE_RETURN): (1, f"order 62 {on_the_day}"),
+        ("warning", "users", "orders", "waits for its user, whom no load has"): (1, f"order 66 {on_the_day}"),
+        ("note", "users", "orders", "has no user: the orders of guests count nowhere"): (1, f"order 65 {on_the_day}"),
+        ("note", "duplicates", "orders", "is more than once in its load, and counts once"): (
+            1, f"order 67 {on_the_day}",
+        ),
+    }  # fmt: skip
+
+
+def test_people_get_tables_and_a_verdict(bad_lake: Path) -> None:
+    result = check(bad_lake)
+    assert result.exit_code == 1
+    said = " ".join(result.stdout.split())
+    assert "orders 7 2024-01-01 2024-01-08 9 18" in said
+    assert "A build of this lake would stop: 12 errors, 10 warnings, 2 notes." in said
+
+
+def test_what_stops_a_build_is_an_error_and_nothing_else_is(bad_lake: Path, project: Project) -> None:
+    assert not project.invoke("build").success
+    shutil.rmtree(bad_lake / "users" / "date=2042-01-06")
+    shutil.rmtree(bad_lake / "orders" / f"date={DAY[7]}")
+    for name in ("notes.csv", f"date={DAY[6]}/part_1.parquet"):
+        (bad_lake / "orders" / name).unlink()
+    left = [finding[1] for finding in findings(bad_lake) if finding[0] == "error"]
+    assert left == ["rejected", "statuses"] or left == ["statuses", "rejected"]
+    said = failure(project.invoke("build", max_vanished_share=1))
+    assert "assert_statuses_are_known" in said
+    usual = order(1, 1, "10.00", "completed", at(DAY[6]), at(DAY[6]), loaded(DAY[6]))
+    project.write_load("orders", DAY[6], [{**usual, "id": None}, *({**usual, "id": id} for id in range(60, 62))])
+    assert [finding[1] for finding in findings(bad_lake) if finding[0] == "error"] == ["rejected"]
+    assert "assert_few_rows_are_rejected" in failure(project.invoke("build", max_vanished_share=1))
+    assert findings(bad_lake, "--vars", "{max_rejected_share: 0.5}").keys() == {
+        ("warning", "gaps", "users", "has no load for a date between its first and its last"),
+        ("warning", "gaps", "orders", "has no load for a date between its first and its last"),
+        ("warning", "rejected", "orders", "is rejected (12.5 %): id is null"),
+        ("warning", "times", "users", "was updated before it was created"),
+    }
+    project.run("build", max_rejected_share=0.5, max_vanished_share=1)
+
+
+def test_an_empty_lake_is_a_warning(project: Project) -> None:
+    assert findings(project.lake).keys() == {
+        ("warning", "loads", table, "has no load yet") for table in ("users", "orders")
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--lake", "/nowhere"), "LAKE_URI is '/nowhere', which is not a folder that can be read."),
+        (("--vars", "{rundate: 2024-01-05}"), "There is no setting rundate: did you mean run_date?"),
+        (
+            ("--vars", "{max_rejected_share: 2}"),
+            "The setting max_rejected_share is '2', but must be a number from 0 to 1.",
+        ),
+    ],
+)
+def test_what_cannot_be_checked_is_a_sentence(project: Project, options: tuple[str, ...], said: str) -> None:
+    result = check(project.lake, *options)
+    assert result.exit_code == 1
+    assert said in " ".join(result.output.split())
+    assert "macro" not in result.output
+
+
+def test_elsewhere_than_in_the_project_it_says_so(tmp_path: Path) -> None:
+    with working_folder(tmp_path):
+        result = CliRunner().invoke(app, ["check-lake"])
+    assert result.exit_code == 1
+    assert "There is no dbt_project.yml here: run user-metrics in the folder of the project." in result.output
+
+
+def test_a_lake_with_quotes_in_its_path_is_read(tmp_path: Path) -> None:
+    project = Project(tmp_path / "db", lake=tmp_path / "la[k]e 'of' mine")
+    write_days(project, 3)
+    assert findings(project.lake) == {}
