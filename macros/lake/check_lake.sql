@@ -117,20 +117,28 @@
 
 {# Makes a temporary table of the newest version of each order, and what its status counts as. #}
 {% macro newest_orders() %}
-    {% set seed = graph.nodes['seed.' ~ project_name ~ '.order_statuses'] %}
     create or replace temporary table newest_orders as
     select
         orders.*, 'order ' || orders.id || ' of ' || orders.date as row_name,
         statuses.status is not null as is_known, statuses.counts_as_order, statuses.counts_as_spend
     from checked_orders as orders
-    left join read_csv({{ sql_text(seed.root_path ~ '/' ~ seed.original_file_path) }}, types = {'status': 'varchar'}) as statuses
-        on orders.status = statuses.status
+    left join {{ seeded_statuses() }} as statuses on orders.status = statuses.status
     where orders.rejection_reason is null
     qualify row_number() over (partition by orders.id order by orders.updated_at desc, _loaded_at desc, date desc) = 1
 {% endmacro %}
 
 
+{# The seed order_statuses as its file has it. #}
+{% macro seeded_statuses() %}
+    {% set seed = graph.nodes['seed.' ~ project_name ~ '.order_statuses'] %}
+    {%- do return("read_csv(" ~ sql_text(seed.root_path ~ '/' ~ seed.original_file_path) ~ ", types = {'status': 'varchar'})") -%}
+{% endmacro %}
+
+
 {% macro findings_in_orders() %}
+    select 'error', 'statuses', 'orders', 'has the status ' || status || ' more than once in seeds/order_statuses.csv', count(*), null
+    from {{ seeded_statuses() }} group by status having count(*) > 1
+    union all
     select
         'error', 'statuses', 'orders', 'has the status ' || coalesce(status, 'null') || ', which seeds/order_statuses.csv does not',
         count(*), min(row_name)

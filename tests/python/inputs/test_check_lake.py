@@ -193,3 +193,14 @@ def test_a_lake_with_quotes_in_its_path_is_read(tmp_path: Path) -> None:
     project = Project(tmp_path / "db", lake=tmp_path / "la[k]e 'of' mine")
     write_days(project, 3)
     assert findings(project.lake) == {}
+
+
+def test_a_status_that_the_seed_has_twice_is_an_error(project: Project, project_copy: Path) -> None:
+    write_days(project, 1)
+    with (project_copy / "seeds" / "order_statuses.csv").open("a") as statuses:
+        statuses.write("completed,true,true\n")
+    with working_folder(project_copy):
+        result = CliRunner().invoke(app, ["check-lake", "--lake", str(project.lake), "--json"])
+    (finding,) = json.loads(result.stdout)["findings"]
+    assert finding["what"] == "has the status completed more than once in seeds/order_statuses.csv"
+    assert result.exit_code == 1

@@ -1,0 +1,77 @@
+"""docs/your_data.md is run as it stands: its files and SQL make a lake, and the build gives the numbers on the page."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from support.project import ROOT, Project, working_folder
+from typer.testing import CliRunner
+
+from user_metrics.cli import app
+
+PAGE = (ROOT / "docs" / "your_data.md").read_text()
+EXAMPLES = {section.split("\n")[0]: section for section in re.split(r"^## (?=\d\. )", PAGE, flags=re.MULTILINE)[1:]}
+
+
+def files_of(example: str) -> dict[str, str]:
+    """The named blocks of an example."""
+    return dict(re.findall(r"^```\w+ (\S+)\n(.*?)^```$", EXAMPLES[example], flags=re.MULTILINE | re.DOTALL))
+
+
+def test_there_are_three_examples_of_less_than_forty_lines() -> None:
+    assert len(EXAMPLES) == 3
+    for example in EXAMPLES:
+        sql = files_of(example)["my_lake.sql"]
+        assert len([line for line in sql.splitlines() if line.strip()]) < 40, example
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_gives_the_numbers_on_the_page(example: str, project_copy: Path, tmp_path: Path) -> None:
+    files = files_of(example)
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    with (project_copy / "seeds" / "order_statuses.csv").open("a") as statuses:
+        statuses.write(files["order_statuses.csv"])
+    for command in re.findall(r"^    (mkdir .*|\.venv/bin/python .*)$", PAGE, flags=re.MULTILINE):
+        here = command.replace(".venv/bin/python", sys.executable)
+        subprocess.run(["bash", "-c", here], cwd=tmp_path, timeout=60, check=True)
+    with working_folder(project_copy):
+        checked = CliRunner().invoke(app, ["check-lake", "--lake", str(tmp_path / "lake")])
+    assert checked.exit_code == 0, checked.output
+
+    project = Project(tmp_path, root=project_copy)
+    project.run("build")
+    expected = [
+        (row["date"], row["user"], int(row["order_count"]), Decimal(row["total_spent"]), int(row["spending_rank"]))
+        for row in csv.DictReader(files["expected.csv"].splitlines())
+    ]
+    ids = tmp_path / "user_ids.csv"
+    assert figures(project, ids) == expected
+
+    # The same lake load by load, each with a build of its own.
+    step_by_step = Project(tmp_path / "step_by_step", root=project_copy)
+    loads = sorted({folder.name for folder in project.lake.glob("*/date=*")})
+    for load in loads:
+        for folder in project.lake.glob(f"*/{load}"):
+            shutil.copytree(folder, step_by_step.lake / folder.parent.name / load)
+        step_by_step.run("build")
+    assert figures(step_by_step, ids) == expected
+
+
+def figures(project: Project, ids: Path) -> list[tuple[object, ...]]:
+    """user_metrics as the page shows it: users by their address, or by their own id where they have none."""
+    names = "email"
+    if ids.exists():
+        names = f"(select customer_unique_id from '{ids}' as ids where ids.user_id = metrics.user_id)"
+    return project.query(
+        f"select date::text, {names} as name, order_count, total_spent, spending_rank"
+        " from analytics.user_metrics as metrics order by date, name"
+    )
