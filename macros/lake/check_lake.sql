@@ -96,7 +96,8 @@
     union all
     select
         'warning', 'rejected', '{{ table }}',
-        format('is rejected ({:.1f} %): ', 100 * count(*) / (select count(*) from delivered)) || rejection_reason,
+        format('is rejected ({:.1f} %): ', 100 * count(*) / (select count(*) from delivered)) || rejection_reason
+        || if(rejection_reason like '% earliest_date', ' ({{ var('earliest_date') }}), a setting', ''),
         count(*), min(row_name)
     from delivered where rejection_reason is not null group by rejection_reason
     union all

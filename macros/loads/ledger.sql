@@ -7,9 +7,12 @@
 {% endmacro %}
 
 
-{# What tells one state of a load, a row of raw.loads, from another. #}
+{#
+    What tells one state of a load, a row of raw.loads, from another. With another earliest_date other rows of it count, so
+    that it has to be read again too.
+#}
 {% macro fingerprint() %}
-    {%- do return("checksum || ' ' || cast(loaded_at as varchar)") -%}
+    {%- do return("checksum || ' ' || cast(loaded_at as varchar) || ' ' || '" ~ var('earliest_date') ~ "'") -%}
 {% endmacro %}
 
 

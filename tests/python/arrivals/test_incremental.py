@@ -247,3 +247,17 @@ def test_a_run_opens_the_loads_that_are_new_of_a_year_and_one_base_partition(pro
     assert base is not None
     assert "date = cast('2023-03-04' as date)" in base.group(), "rows that were there have vanished"
     assert project.query(f"select distinct date from ({base.group()})") == [(date(2023, 3, 4),)]
+
+
+def test_another_earliest_date_is_taken_in_as_by_a_build_from_nothing(ten_days: Project, tmp_path: Path) -> None:
+    ten_days.write_load("users", DAY[3], [user(3, "3@x.org", at(DAY[3]), at(DAY[3]), loaded(DAY[3]))])
+    ten_days.write_load("orders", DAY[5], [order(5, 3, "7.00", "completed", at(DAY[2]), at(DAY[5]), loaded(DAY[5]))])
+    build(ten_days)
+    seen = {len(ten_days.metrics())}
+    for number, earliest_date in enumerate((DAY[3], DAY[0], DAY[1], date(2000, 1, 1))):
+        build(ten_days, earliest_date=str(earliest_date))
+        from_nothing = Project(tmp_path / str(number), lake=ten_days.lake)
+        build(from_nothing, earliest_date=str(earliest_date))
+        assert ten_days.metrics() == from_nothing.metrics(), earliest_date
+        seen.add(sum(row[3] for row in ten_days.metrics()))
+    assert len(seen) > 2, "the setting has changed nothing"

@@ -46,6 +46,10 @@ DAMAGES = {
     "not_null_rejected_orders_rejection_reason": """
         insert into analytics.rejected_orders (order_id, _load_date, _fingerprint) values (1, '2024-01-01', 'x')
     """,
+    "dbt_utils_unique_combination_of_columns_vanished_rows": """
+        insert into analytics.vanished_rows by name
+        select 'orders' as table_name, 1 as id, timestamp '2024-01-01' as updated_at from range(2)
+    """,
     "not_null_vanished_rows_id": "insert into analytics.vanished_rows (table_name) values ('orders')",
     "assert_orders_have_their_user": "update analytics.fct_orders set user_id = 77",
     "assert_no_row_has_vanished": f"{JUST_READ}, vanished_rows = 1",
