@@ -46,14 +46,12 @@
                 listed.table_name = '{{ table }}'
                 and listed.load_date = {{ this }}._load_date and listed.fingerprint <> {{ this }}._fingerprint
         )
-        {% if var('accept_missing_loads') %}
         or (
             _load_date not in (select listed.load_date from {{ loads }} as listed where listed.table_name = '{{ table }}')
             and _load_date not in (
                 select ledger.load_date from {{ ledger_of(this.incorporate(path={'identifier': reader})) }} as ledger
-                where ledger.is_archived
+                where ledger.is_archived or {{ not var('accept_missing_loads') }}
             )
         )
-        {% endif %}
     {% endif %}
 {% endmacro %}

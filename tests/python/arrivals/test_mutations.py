@@ -9,8 +9,9 @@ import pytest
 from support.histories import BringBack, Copy, Deliver, History, Lose, O, Restore, Rewrite, Run, Step, U
 from support.project import Project
 
-LEDGER, MISSING, READ, KNOWN = (
-    f"macros/loads/{name}.sql" for name in ("ledger", "missing_loads", "loads_to_read", "known_versions")
+LEDGER, MISSING, READ, KNOWN, REJECTED = (
+    f"macros/loads/{name}.sql"
+    for name in ("ledger", "missing_loads", "loads_to_read", "known_versions", "rejected_rows")
 )
 WINDOW, REPLACE = "macros/dates/restatement_window.sql", "macros/dates/replace_dates.sql"
 ORDERS, USERS, METRICS = (f"models/marts/{name}.sql" for name in ("fct_orders", "dim_users", "user_metrics"))
@@ -82,6 +83,15 @@ MUTATIONS = {
     "missing loads stop the run": Mutation(
         MISSING, "{% if missing and not is_archive", "{% if false and not is_archive",
         (*TWO_VERSIONS, Lose("orders", 1), Run()),
+    ),
+    # What is set aside
+    "rejected rows go with the load that had them": Mutation(
+        REJECTED, "listed.fingerprint <> {{ this }}._fingerprint", "1 = 0",
+        (USER, Deliver("orders", 0, (O(0, 1, 0),)), Run(), Deliver("orders", 0)),
+    ),
+    "rejected rows are looked for in loads that were read without them": Mutation(
+        REJECTED, "coalesce(ledger.rejected_rows, 1) > 0", "ledger.load_date is null",
+        (USER, Deliver("orders", 0, (O(1, 1, 0),)), Run(), Deliver("orders", 0, (O(0, 1, 0),)), Run(("fct_orders",))),
     ),
     # What is taken in, and from when on
     "the earliest date that an order affected": Mutation(

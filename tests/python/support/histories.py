@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from support.expectation import Metrics, expected_metrics
+from support.expectation import Metrics, expected_metrics, is_placeable
 from support.project import Project, failure, order, user
 
 from user_metrics.lake import Row
@@ -38,8 +38,16 @@ FROZEN = (1, 2, 3)
 Table = Literal["users", "orders"]
 TABLES: dict[Table, str] = {"users": "dim_users", "orders": "fct_orders"}
 EMAILS = ["a@x.org", "b@x.org", None]
-AMOUNTS = ["10.00", "20.00", "-4.00", "0.01", None]
+AMOUNTS = ["10.00", "20.00", "-4.00", "0.01", None, "1000000000000.00"]
 ORDER_STATUSES = ["completed", "cancelled", "returned", "shipped", "lost", None]
+
+
+NARROWER: tuple[dict[str, str], ...] = (
+    {},
+    {"id": "integer", "user_id": "smallint", "amount": "decimal(16, 2)"},
+    {"created_at": "timestamp_s", "updated_at": "timestamptz", "_loaded_at": "timestamp_ns"},
+)
+"""Types of columns that hold the same values."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,8 @@ class O:  # noqa: E742 — it stands in every printed history
 class Deliver:
     """The load of a day is written, over what was there: new rows, some that it had, those of another load again.
 
-    Days are counted from START; the extraction began on the day after, or `late` days later.
+    Days are counted from START; the extraction began on the day after, or `late` days later. The columns
+    have one of NARROWER, which must make no difference.
     """
 
     table: Table
@@ -85,6 +94,7 @@ class Deliver:
     keep: Literal["all", "some", "none"] = "none"
     again: int | None = None
     late: int = 0
+    types: int = 0
 
 
 @dataclass(frozen=True)
@@ -169,15 +179,17 @@ def steps(of_lake_files: bool = True) -> st.SearchStrategy[list[Step]]:
     day, table = st.integers(0, 5), st.sampled_from(["orders", "orders", "users"])
     ago, hour = st.sampled_from([0, 0, 0, 1, 1, 2, 4, -1, -2]), st.integers(0, 1)
     some_day = st.none() | day
+    amount = st.sampled_from([0, 1, 2, 3, 4, 5, 0, 1, 2])
     users = st.builds(U, st.integers(1, 3), st.integers(0, 2), ago, hour, st.sampled_from([0, 0, 0, 0, 1]))
     orders = st.builds(
-        O, st.sampled_from([1, 2, 3, 1, 2, 3, 4, 0]), st.integers(0, 4), ago, st.integers(0, 4),
+        O, st.sampled_from([1, 2, 3, 1, 2, 3, 4, 0]), st.integers(0, 4), ago, amount,
         st.sampled_from([0, 0, 0, 0, 0, 1, 2, 3, 4, 5]), ago, hour,
     )  # fmt: skip
     keep, late = st.sampled_from(["none", "some", "all"]), st.sampled_from([0, 0, 1, 2])
+    types = st.integers(0, len(NARROWER) - 1) if of_lake_files else st.just(0)
     few_users, few_orders = (st.lists(rows, max_size=3).map(tuple) for rows in (users, orders))
-    deliver = st.builds(Deliver, st.just("orders"), day, few_orders, keep, some_day, late) | st.builds(
-        Deliver, st.just("users"), day, few_users, keep, some_day, late
+    deliver = st.builds(Deliver, st.just("orders"), day, few_orders, keep, some_day, late, types) | st.builds(
+        Deliver, st.just("users"), day, few_users, keep, some_day, late, types
     )
     model = st.sampled_from(MODELS)
     run = (
@@ -251,6 +263,8 @@ class History:
         if step.again is not None and step.again != step.day:
             rows += lake.get(on(step.again), [])
         self.write(step.table, on(step.day), [{**row, "_loaded_at": loaded_at} for row in rows])
+        if step.types:
+            self.project.narrow_load(step.table, on(step.day), NARROWER[step.types])
 
     def rewrite(self, step: Rewrite) -> None:
         """Writes a load as it was."""
@@ -349,7 +363,8 @@ class History:
             else nullcontext()
         )
         with moment:
-            result = self.project.invoke("run", "--select", *step.models, *arguments, **variables)
+            also = ["rejected_orders"] if step.models == MODELS else []
+            result = self.project.invoke("run", "--select", *step.models, *also, *arguments, **variables)
         if not result.success and may_be_refused and "no longer has" in failure(result):
             return
         assert result.success, failure(result)
@@ -371,6 +386,8 @@ class History:
             self.last_built = actual[-1][0] if actual else None
             if step.models == MODELS and not step.meanwhile and not self.is_out_of_reach:
                 self.compare(actual, self.expectation(calendar_end))
+                if not step.accept:
+                    self.compare_rejected()
 
     def forget(self, table: Table, kept: set[date]) -> None:
         """Loads that are away, and were read, are gone for good, except some."""
@@ -400,11 +417,24 @@ class History:
 
     def expectation(self, calendar_end: date | None) -> list[Metrics]:
         """What user_metrics must hold: what is archived is kept."""
-        tables = {}
-        for table in TABLES:
-            kept = {day: rows for day, rows in self.away[table].items() if day in self.read[table]}
-            tables[table] = {**self.lake[table], **kept}
-        return expected_metrics(tables["users"], tables["orders"], self.statuses, calendar_end)
+        return expected_metrics(self.counted("users"), self.counted("orders"), self.statuses, calendar_end)
+
+    def counted(self, table: str) -> dict[date, list[Row]]:
+        """The loads that count: those in the lake, and those that are archived."""
+        kept = {day: rows for day, rows in self.away[table].items() if day in self.read[table]}
+        return {**self.lake[table], **kept}
+
+    def compare_rejected(self) -> None:
+        """Compares the orders that are set aside."""
+        rejected = "select order_id, _load_date from analytics.rejected_orders where rejection_reason is not null"
+        wanted = [
+            (row["id"], day)
+            for day, rows in self.counted("orders").items()
+            for row in rows
+            if not is_placeable(row, day, is_user=False)
+        ]
+        found = self.project.query(rejected)
+        assert sorted(map(repr, found)) == sorted(map(repr, wanted)), f"rejected_orders differs: {found}, not {wanted}"
 
     def compare(self, actual: list[Metrics], expected: list[Metrics]) -> None:
         """Compares values, types and scale."""

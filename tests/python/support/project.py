@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -76,6 +76,18 @@ class Project:
     def write_load(self, table: str, load_date: date, rows: Sequence[Row]) -> None:
         """Overwrites the partition of a table with these rows; no rows make a file without rows."""
         file = write_partition(self.lake / table / f"date={load_date}", table, rows)
+        written = next(SECONDS)
+        os.utime(file, (written, written))
+
+    def narrow_load(self, table: str, load_date: date, types: Mapping[str, str]) -> None:
+        """Writes a partition anew with other types of columns, and their names in another case."""
+        file = self.lake / table / f"date={load_date}" / "part_0.parquet"
+        with duckdb.connect() as connection:
+            connection.execute("set timezone = 'UTC'")
+            columns = connection.execute(f"describe from '{file}'").fetchall()
+            select = ", ".join(f"{name}::{types.get(name, type)} as {name.upper()}" for name, type, *_ in columns)
+            connection.execute(f"create table narrowed as select {select} from '{file}'")
+            connection.execute(f"copy narrowed to '{file}' (format parquet)")
         written = next(SECONDS)
         os.utime(file, (written, written))
 
