@@ -59,9 +59,9 @@ demo: setup ## Build user_metrics from a sample lake and show what came out
 	@$(DBT) source freshness --quiet
 	@$(USER_METRICS) summary
 	@printf '%s\n' "" "What next:" \
-		"  make build                          build again: nothing has changed, so no date is written" \
+		"  make build                           build again: nothing has changed, so no date is written" \
 		"  .venv/bin/dbt show --inline 'select * from analytics.user_metrics'" \
-		"  LAKE_URI=/your/lake make build      your own users and orders; see README.md"
+		"  LAKE_URI=/your/lake make check-lake  your own users and orders; docs/your_data.md makes a lake of them"
 
 .PHONY: build
 build: setup ## Build from LAKE_URI into DUCKDB_PATH: make build VARS='{run_date: 2024-01-05}' TARGET=ci

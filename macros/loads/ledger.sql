@@ -63,22 +63,7 @@
                     stored ~ " was made by an older version of this project: run once with --full-refresh."
                 ) %}
             {% endif %}
-            {% do create_schema(ledger_of(reader)) %}
-            {% call statement('ledger', auto_begin=true) %}
-                create table if not exists {{ ledger_of(reader) }} (
-                    load_date date not null,
-                    fingerprint varchar(256),
-                    is_archived boolean not null,
-                    delivered_rows bigint,
-                    rejected_rows bigint,
-                    vanished_rows bigint,
-                    first_read_at timestamp not null,
-                    last_read_at timestamp,
-                    table_stamp bigint
-                )
-            {% endcall %}
-            {% do adapter.commit() %}
-            {% do adapter.cache_added(ledger_of(reader)) %}
+            {% do make_bookkeeping(ledger_of(reader)) %}
         {% endfor %}
     {% endif %}
 {% endmacro %}

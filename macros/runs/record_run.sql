@@ -7,16 +7,7 @@
 {# Makes the table of runs where it is not there yet, on-run-start. #}
 {% macro make_runs() %}
     {% if execute and is_build() and not load_relation(runs()) %}
-        {% do create_schema(runs()) %}
-        {% call statement('runs', auto_begin=true) %}
-            create table if not exists {{ runs() }} (
-                {% for column in bookkeeping_columns('user_metrics_runs') %}
-                {{ column.name }} {{ column.data_type }}{{ ',' if not loop.last }}
-                {% endfor %}
-            )
-        {% endcall %}
-        {% do adapter.commit() %}
-        {% do adapter.cache_added(runs()) %}
+        {% do make_bookkeeping(runs()) %}
     {% endif %}
 {% endmacro %}
 
@@ -164,13 +155,4 @@
     {% endfor %}
     {% if run.failed_at %} {% do parts.append('stopped at ' ~ run.failed_at) %} {% endif %}
     {% do return((parts | join('; '))[:1000] ~ '.') %}
-{% endmacro %}
-
-
-{# The declared columns of a table of this project's own bookkeeping. #}
-{% macro bookkeeping_columns(name) %}
-    {% do return(
-        (graph.sources.values() | selectattr('source_name', 'equalto', 'bookkeeping') | selectattr('name', 'equalto', name) | first)
-        .columns.values() | list
-    ) %}
 {% endmacro %}

@@ -1,0 +1,22 @@
+{# The declared columns of a table of this project's own bookkeeping. #}
+{% macro bookkeeping_columns(name) %}
+    {% do return(
+        (graph.sources.values() | selectattr('source_name', 'equalto', 'bookkeeping') | selectattr('name', 'equalto', name) | first)
+        .columns.values() | list
+    ) %}
+{% endmacro %}
+
+
+{# Makes such a table, on-run-start, and has dbt know that it is there. #}
+{% macro make_bookkeeping(relation) %}
+    {% do create_schema(relation) %}
+    {% call statement('bookkeeping', auto_begin=true) %}
+        create table if not exists {{ relation }} (
+            {% for column in bookkeeping_columns(relation.identifier) %}
+            {{ column.name }} {{ column.data_type }}{{ ',' if not loop.last }}
+            {% endfor %}
+        )
+    {% endcall %}
+    {% do adapter.commit() %}
+    {% do adapter.cache_added(relation) %}
+{% endmacro %}
