@@ -12,7 +12,9 @@
     {% do run_query('create or replace temporary table listed_files as from lake_files') %}
     {% do run_query("delete from lake_files where date is null or list_contains(" ~ sql_list(damaged) ~ ", file)") %}
     {% set findings = [] %}
-    {% for file in damaged %}
+    {% for file in run_query(
+        "select file from listed_files where list_contains(" ~ sql_list(damaged) ~ ", file) order by file"
+    ).columns[0].values() %}
         {% do findings.append(['error', 'files', none, 'is no parquet file: extract that load again', 1, file]) %}
     {% endfor %}
     {% for source in raw_sources() if source.name != 'loads' %}
@@ -63,6 +65,9 @@
 {% macro findings_in_files() %}
     select 'error', 'files', null, 'lies where no load is: a load is <table>/date=YYYY-MM-DD/*.parquet', count(*), min(file)
     from listed_files where date is null
+    union all
+    select 'note', 'files', null, 'is passed over, as a name with a leading . or _ or with .tmp is not finished', count(*), min(file)
+    from ({{ lake_files(hidden=true) }}) as hidden
     {% for table in ['users', 'orders'] %}
         union all
         select 'warning', 'loads', '{{ table }}', 'has no load yet', (count(*) = 0)::int, null

@@ -1,9 +1,10 @@
 {#
-    A query of the files that lie in the lake now, without those that are hidden or unfinished; date is null for a stray.
+    A query of the files that lie in the lake now, without those that are hidden or unfinished, or of those alone; date is
+    null for a stray.
 
     folders: patterns of paths under LAKE_URI; `**` does not follow links, `*` does
 #}
-{% macro lake_files(folders=['users/**', 'users/*/*', 'orders/**', 'orders/*/*']) %}
+{% macro lake_files(folders=['users/**', 'users/*/*', 'orders/**', 'orders/*/*'], hidden=false) %}
     {% set lake = query_row("select getvariable('lake_uri')")[0] %}
     {% set patterns = [] %}
     {% for folder in folders %} {% do patterns.append(escaped(lake) ~ '/' ~ folder) %} {% endfor %}
@@ -16,7 +17,7 @@
             filename, size, epoch_us(last_modified) as modified, substr(filename, {{ lake | length + 2 }}) as path
         from read_blob({{ sql_list(patterns) }})
     ) as files
-    where not regexp_matches(path, '/[._]|[.]tmp')
+    where {{ '' if hidden else 'not' }} regexp_matches(path, '/[._]|[.]tmp')
 {% endmacro %}
 
 

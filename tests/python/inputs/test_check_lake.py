@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from user_metrics.cli import app
 
+PASSED_OVER = "is passed over, as a name with a leading . or _ or with .tmp is not finished"
 POSITIVE_RETURN = "is returned and positive: a return takes from spend only when it is negative"
 
 
@@ -74,6 +75,7 @@ def bad_lake(project: Project) -> Path:
     project.write_load("users", date(2042, 1, 6), [])
     orders = project.lake / "orders"
     (orders / "notes.csv").touch()
+    (orders / f"date={DAY[6]}" / "_part_2.parquet").write_text("unfinished")
     (orders / f"date={DAY[6]}" / "part_1.parquet").write_text("PAR1 and no more")
     with duckdb.connect() as connection:
         select = "select 'a1' as id, 1.5::double as amount"
@@ -98,6 +100,9 @@ def test_everything_is_told_at_once(bad_lake: Path) -> None:
         ),
         ("error", "files", None, "lies where no load is: a load is <table>/date=YYYY-MM-DD/*.parquet"): (
             1, f"{bad_lake}/orders/notes.csv",
+        ),
+        ("note", "files", None, PASSED_OVER): (
+            1, f"{bad_lake}/orders/{day}/_part_2.parquet",
         ),
         ("error", "loads", "users", "has a load that is dated after tomorrow: move it to its date"): (
             1, f"{bad_lake}/users/date=2042-01-06/part_0.parquet",
@@ -132,14 +137,14 @@ def test_people_get_tables_and_a_verdict(bad_lake: Path) -> None:
     assert result.exit_code == 1
     said = " ".join(result.stdout.split())
     assert "orders 7 2024-01-01 2024-01-08 9 18" in said
-    assert "A build of this lake would stop: 12 errors, 10 warnings, 2 notes." in said
+    assert "A build of this lake would stop: 12 errors, 10 warnings, 3 notes." in said
 
 
 def test_what_stops_a_build_is_an_error_and_nothing_else_is(bad_lake: Path, project: Project) -> None:
     assert not project.invoke("build").success
     shutil.rmtree(bad_lake / "users" / "date=2042-01-06")
     shutil.rmtree(bad_lake / "orders" / f"date={DAY[7]}")
-    for name in ("notes.csv", f"date={DAY[6]}/part_1.parquet"):
+    for name in (f"date={DAY[6]}/_part_2.parquet", "notes.csv", f"date={DAY[6]}/part_1.parquet"):
         (bad_lake / "orders" / name).unlink()
     left = [finding[1] for finding in findings(bad_lake) if finding[0] == "error"]
     assert left == ["rejected", "statuses"] or left == ["statuses", "rejected"]

@@ -104,3 +104,20 @@ def test_a_variable_that_is_missing_or_empty_is_named(environment: dict[str, str
         with pytest.raises(DbtBaseException, match=rf"Env var required but not provided: '{name} \(it is empty\)'"):
             target({**without, name: ""})
     target(environment)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("PORT", "99999999", "a number from 1 to 65535"),
+        ("PORT", "0", "a number from 1 to 65535"),
+        ("PORT", "redshift", "a number from 1 to 65535"),
+        ("THREADS", "0", "a number from 1 to 64"),
+        ("THREADS", "-3", "a number from 1 to 64"),
+        ("THREADS", "1000", "a number from 1 to 64"),
+        ("METHOD", "password", "database, iam or iam_role"),
+    ],
+)
+def test_a_variable_out_of_any_range_is_named(name: str, value: str, allowed: str) -> None:
+    with pytest.raises(DbtBaseException, match=rf"'REDSHIFT_{name} \(it must be {allowed}\)'"):
+        target({**DATABASE, f"REDSHIFT_{name}": value})

@@ -122,3 +122,30 @@ def test_a_summary_without_a_database_says_what_to_do(tmp_path: Path) -> None:
     said = CliRunner().invoke(app, ["summary", "--database", str(tmp_path / "none.duckdb")])
     assert said.exit_code == 1
     assert "which does not exist yet: run make build." in " ".join(said.output.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--days", "0"), "greater than or equal to 1"),
+        (("--days", "100000000"), "less than or equal to 3660"),
+        (("--until", "2024-13-01"), "does not match the formats '%Y-%m-%d'"),
+    ],
+)
+def test_a_sample_that_cannot_be_made_is_refused(tmp_path: Path, options: tuple[str, str], said: str) -> None:
+    result = CliRunner().invoke(app, ["sample", "--lake", str(tmp_path / "lake"), *options])
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.replace("│", " ").split())
+    assert not (tmp_path / "lake").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"no database"])
+def test_a_summary_of_a_file_without_user_metrics_says_what_to_do(tmp_path: Path, content: bytes | None) -> None:
+    database = tmp_path / "some.duckdb"
+    if content:
+        database.write_bytes(content)
+    else:
+        duckdb.connect(str(database)).close()
+    result = CliRunner().invoke(app, ["summary", "--database", str(database)])
+    assert result.exit_code == 1
+    assert f"DUCKDB_PATH is '{database}', which has no user_metrics: run make build. (" in result.output
