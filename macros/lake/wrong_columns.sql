@@ -2,14 +2,14 @@
     The columns that these files lack, or have in a type that would lose something on its way to the one declared: a list
     of rows (name, expected, found, files), found being null where the column is missing.
 
-    A wider type is right, and so is any type where the column holds nothing.
+    A narrower type is right, and so is any type where the column holds nothing.
 
     files: a list in SQL; table: a declared source
 #}
 {% macro wrong_columns(files, table) %}
     {% set suspicious %}
         with fields as (
-            select file_name, lower(name) as name, duckdb_type from parquet_schema({{ files }})
+            select file_name, lower(name) as name, coalesce(duckdb_type, 'a nested type') as type from parquet_schema({{ files }})
         ),
 
         expected as (
@@ -24,8 +24,8 @@
         compared as (
             select
                 roots.file_name, expected.position, expected.name, expected.expected,
-                max(fields.duckdb_type) as found,
-                coalesce(bool_or(regexp_full_match(fields.duckdb_type, expected.accepted)), false) as is_accepted
+                max(fields.type) as found,
+                coalesce(bool_or(regexp_full_match(fields.type, expected.accepted)), false) as is_accepted
             from (select distinct file_name from fields) as roots
             cross join expected
             left join fields on roots.file_name = fields.file_name and expected.name = fields.name

@@ -156,7 +156,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "as TIMESTAMP_NS; it must be timestamp: it has fractions of a microsecond, which cast(updated_at as timestamp) "
         "drops.",
     ),
-    "a column that is a list": ({"status": "['completed']"}, "status"),
+    "a column that is a list": (
+        {"status": "['completed']"},
+        "the column status as a nested type; it must be varchar: write cast(status as varchar).",
+    ),
 }
 
 
