@@ -2,7 +2,8 @@
     Prints what a data test has found, as dbt itself says only how many rows: once, when the test is run, and nothing when
     it has found nothing.
 
-    findings: a query whose columns `finding` and `orders` are a text and a count; sentence: around its list
+    findings: a query whose columns `finding` and `orders` are a text and a count
+    before, after: what the findings are, and what to do, around their list
 #}
 {% macro tell(findings, before, after) %}
     {% if execute and flags.WHICH in ['build', 'test', 'retry'] %}

@@ -7,6 +7,8 @@ import contextlib
 import io
 import json
 import os
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,7 @@ import duckdb
 from dbt.cli.main import dbtRunner
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
@@ -60,12 +63,11 @@ def check(lake: str, variables: str = "{}") -> Report:
         elif event.info.level == "error":
             messages.append(event.info.msg)
 
-    os.environ.update({"LAKE_URI": lake, "DUCKDB_PATH": ":memory:"})
     arguments = json.dumps({"damaged": damaged_files(lake)})
     command = ["run-operation", "check_lake", "--args", arguments, "--vars", variables]
     # A target folder of its own, as dbt parses the project anew when the environment is another than in the last run.
     options = ["--target", "dev", "--target-path", "target/check_lake", "--quiet", "--no-write-json"]
-    with contextlib.redirect_stdout(io.StringIO()):
+    with environment(LAKE_URI=lake, DUCKDB_PATH=":memory:"), contextlib.redirect_stdout(io.StringIO()):
         result = dbtRunner(callbacks=[heard]).invoke([*command, *options])
     if not result.success:
         raise CannotCheckError(_sentence(str(result.exception or "\n".join(messages))))
@@ -75,23 +77,40 @@ def check(lake: str, variables: str = "{}") -> Report:
     return Report(report["lake"], report["tables"], findings)
 
 
+@contextlib.contextmanager
+def environment(**variables: str) -> Iterator[None]:
+    """Runs a block with these variables in the environment."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 def damaged_files(lake: str) -> list[str]:
     """The files of loads that are no whole parquet files."""
     damaged = []
     with duckdb.connect() as connection:
         for table in ("users", "orders"):
-            pattern = f"{lake.rstrip('/')}/{table}/date=*/*.parquet"
+            pattern = f"{as_pattern(lake.rstrip('/'))}/{table}/date=*/*.parquet"
             for (file,) in connection.execute("select file from glob(?) order by file", [pattern]).fetchall():
                 try:
-                    connection.execute("select 1 from parquet_schema(?)", [file])
+                    connection.execute("select 1 from parquet_schema(?)", [as_pattern(file)])
                 except duckdb.Error:
                     damaged.append(os.path.abspath(file) if "://" not in file else file)  # noqa: PTH100 — follows links
     return damaged
 
 
+def as_pattern(path: str) -> str:
+    """A path as a pattern that matches itself alone."""
+    return re.sub(r"([][*?])", r"[\1]", path)
+
+
 def show(report: Report, console: Console) -> None:
     """Prints a report as tables."""
-    tables = Table(title=f"LAKE_URI is {report.lake}", title_justify="left", box=box.SIMPLE_HEAD)
+    tables = Table(title=f"LAKE_URI is {escape(report.lake)}", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("table", "loads", "first", "last", "files", "rows", "MB"):
         tables.add_column(heading, justify="right" if heading in ("loads", "files", "rows", "MB") else "left")
     for size in report.tables:
@@ -106,10 +125,10 @@ def show(report: Report, console: Console) -> None:
             findings.add_column(heading, justify="right" if heading == "how many" else "left", overflow="fold")
         for finding in report.findings:
             severity = finding["severity"]
-            example = (finding["example"] or "").removeprefix(f"{report.lake}/")
+            example = escape((finding["example"] or "").removeprefix(f"{report.lake}/"))
             findings.add_row(
                 f"[{SEVERITIES[severity]}]{severity}[/]", finding["table"] or "", f"{finding['count']:,}",
-                finding["what"], example,
+                escape(finding["what"]), example,
             )  # fmt: skip
         console.print(findings)
     counts = ", ".join(_counted(report.count(severity), severity) for severity in SEVERITIES)
@@ -122,7 +141,7 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _sentence(message: str) -> str:
-    """Dbt's message without the lines that say which macro has raised it."""
+    """The message of dbt without the lines that say which macro has raised it."""
     lines = [line.strip() for line in message.splitlines()]
     said = [line for line in lines if line and not line.startswith((">", "Compilation Error", "Encountered an error"))]
     return " ".join(said)

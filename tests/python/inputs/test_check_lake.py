@@ -22,7 +22,7 @@ POSITIVE_RETURN = "is returned and positive: a return takes from spend only when
 
 def check(lake: Path, *options: str) -> Result:
     with working_folder(ROOT):
-        return CliRunner().invoke(app, ["check-lake", "--lake", str(lake), *options])
+        return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["check-lake", "--lake", str(lake), *options])
 
 
 def findings(lake: Path, *options: str) -> dict[tuple[Any, ...], tuple[int, str]]:
@@ -198,6 +198,10 @@ def test_a_lake_with_quotes_in_its_path_is_read(tmp_path: Path) -> None:
     project = Project(tmp_path / "db", lake=tmp_path / "la[k]e 'of' mine")
     write_days(project, 3)
     assert findings(project.lake) == {}
+    damaged = project.lake / "users" / f"date={DAY[1]}" / "[a] part.parquet"
+    damaged.touch()
+    assert list(findings(project.lake).values()) == [(1, str(damaged))]
+    assert f"users/date={DAY[1]}/[a] part.parquet" in check(project.lake).stdout
 
 
 def test_a_status_that_the_seed_has_twice_is_an_error(project: Project, project_copy: Path) -> None:
