@@ -13,7 +13,7 @@ where
 group by status, counts_as_order
 {% endset %}
 {% do tell(
-    wrong_signs, "Orders whose amount has an unlikely sign", "A return takes from spend only when it is negative."
+    wrong_signs, "Orders whose amount has an unlikely sign", "docs/your_data.md has how returns count."
 ) %}
 
 {{ wrong_signs }}

@@ -142,17 +142,17 @@
 
 
 {% macro findings_in_orders() %}
-    select 'error', 'statuses', 'orders', 'has the status ' || status || ' more than once in seeds/order_statuses.csv', count(*), null
+    select 'error', 'statuses', 'orders', 'has the status ' || status || ' more than once in the seed order_statuses', count(*), null
     from {{ seeded_statuses() }} group by status having count(*) > 1
     union all
     select
-        'error', 'statuses', 'orders', 'has the status ' || coalesce(status, 'null') || ', which seeds/order_statuses.csv does not',
+        'error', 'statuses', 'orders', 'has the status ' || coalesce(status, 'null') || ', which the seed order_statuses does not have',
         count(*), min(row_name)
     from newest_orders where not is_known group by status
     union all
     select
         'warning', 'signs', 'orders', 'is ' || status || ' and '
-        || case when counts_as_order then 'negative' else 'positive: a return takes from spend only when it is negative' end,
+        || case when counts_as_order then 'negative' else 'positive: docs/your_data.md has how returns count' end,
         count(*), min(row_name)
     from newest_orders
     where counts_as_spend and case when counts_as_order then amount < 0 else amount > 0 end

@@ -119,18 +119,15 @@ def show(report: Report, console: Console) -> None:
             f"{size['rows']:,}", f"{size['bytes'] / 1e6:,.1f}",
         )  # fmt: skip
     console.print(tables)
-    if report.findings:
-        findings = Table(box=box.SIMPLE_HEAD)
-        for heading in ("", "table", "how many", "what", "for example"):
-            findings.add_column(heading, justify="right" if heading == "how many" else "left", overflow="fold")
-        for finding in report.findings:
-            severity = finding["severity"]
-            example = escape((finding["example"] or "").removeprefix(f"{report.lake}/"))
-            findings.add_row(
-                f"[{SEVERITIES[severity]}]{severity}[/]", finding["table"] or "", f"{finding['count']:,}",
-                escape(finding["what"]), example,
-            )  # fmt: skip
-        console.print(findings)
+    for finding in report.findings:
+        # A line each, which the terminal may wrap: cells of a table would cut paths.
+        severity, example = finding["severity"], (finding["example"] or "").removeprefix(f"{report.lake}/")
+        console.print(
+            f"  [{SEVERITIES[severity]}]{severity:<8}[/]{finding['table'] or '':<7}{finding['count']:>7,}  "
+            + escape(finding["what"] + (f" ({example})" if example else "")),
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    console.print()
     counts = ", ".join(_counted(report.count(severity), severity) for severity in SEVERITIES)
     verdict = "A build of this lake would stop" if report.build_would_stop else "A build takes this lake"
     console.print(f"{verdict}: {counts}.", highlight=False)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from user_metrics.cli import app
 
 PASSED_OVER = "is passed over, as a name with a leading . or _ or with .tmp is not finished"
-POSITIVE_RETURN = "is returned and positive: a return takes from spend only when it is negative"
+POSITIVE_RETURN = "is returned and positive: docs/your_data.md has how returns count"
 
 
 def check(lake: Path, *options: str) -> Result:
@@ -108,7 +108,7 @@ def test_everything_is_told_at_once(bad_lake: Path) -> None:
             1, f"{bad_lake}/users/date=2042-01-06/part_0.parquet",
         ),
         ("error", "rejected", "orders", "is rejected: more than max_rejected_share allows"): (2, None),
-        ("error", "statuses", "orders", "has the status on hold, which seeds/order_statuses.csv does not"): (
+        ("error", "statuses", "orders", "has the status on hold, which the seed order_statuses does not have"): (
             2, f"order 60 {on_the_day}",
         ),
         ("warning", "gaps", "users", "has no load for a date between its first and its last"): (gap_days, str(DAY[5])),
@@ -211,5 +211,5 @@ def test_a_status_that_the_seed_has_twice_is_an_error(project: Project, project_
     with working_folder(project_copy):
         result = CliRunner().invoke(app, ["check-lake", "--lake", str(project.lake), "--json"])
     (finding,) = json.loads(result.stdout)["findings"]
-    assert finding["what"] == "has the status completed more than once in seeds/order_statuses.csv"
+    assert finding["what"] == "has the status completed more than once in the seed order_statuses"
     assert result.exit_code == 1

@@ -157,7 +157,7 @@ def test_signs_that_go_against_the_status_are_a_warning(five_days: Project, caps
     )
     found = unhappy_tests(five_days.run("build", **ANY_SHARE))
     assert "assert_signs_follow_status" in found
-    said = "Orders whose amount has an unlikely sign: returned and positive (2), completed and negative (1). A return"
+    said = "Orders whose amount has an unlikely sign: returned and positive (2), completed and negative (1). docs/your"
     assert said in capsys.readouterr().out
 
 
