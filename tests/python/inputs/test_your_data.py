@@ -10,6 +10,7 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 from support.project import ROOT, Project, working_folder
 from typer.testing import CliRunner
@@ -64,6 +65,34 @@ def test_an_example_gives_the_numbers_on_the_page(example: str, project_copy: Pa
             shutil.copytree(folder, step_by_step.lake / folder.parent.name / load)
         step_by_step.run("build")
     assert figures(step_by_step, ids) == expected
+
+
+def test_whole_tables_can_be_taken_in_day_by_day(tmp_path: Path) -> None:
+    (example,) = [name for name in EXAMPLES if name.startswith("2.")]
+    files = files_of(example)
+    for name in [name for name in files if name.startswith("exports/")]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(files[name])
+    sql = files["my_lake.sql"]
+    days = ["2024-03-01", "2024-03-02"]
+    with working_folder(tmp_path), duckdb.connect() as connection:
+        (tmp_path / "lake").mkdir()
+        connection.execute(sql)
+        lake = "select * from 'lake/{0}/*/*.parquet' order by all"
+        at_once = {table: connection.execute(lake.format(table)).fetchall() for table in ("users", "orders")}
+        shutil.rmtree("lake")
+        (tmp_path / "lake").mkdir()
+        for number, day in enumerate(days):
+            of_the_day = sql
+            for table in ("users", "orders"):
+                read = [f"exports/{before}/{table}.csv" for before in days[max(0, number - 1) : number + 1]]
+                of_the_day = of_the_day.replace(f"'exports/*/{table}.csv'", str(read))
+            of_the_day = re.sub(r"\n\) to 'lake/", f"\n    where date = '{day}'\n) to 'lake/", of_the_day)
+            of_the_day = of_the_day.replace("create temp table", "create or replace temp table")
+            connection.execute(of_the_day)
+        for table, rows in at_once.items():
+            assert connection.execute(lake.format(table)).fetchall() == rows
+            assert rows
 
 
 def figures(project: Project, ids: Path) -> list[tuple[object, ...]]:
