@@ -52,10 +52,9 @@
         {% do return(no_rows(table.columns)) %}
     {% endif %}
     {% set columns = table.columns.values() | rejectattr('name', 'equalto', 'date') | list %}
-    {% set first = (query_row("select getvariable('lake_uri')")[0] ~ '/' ~ table.name ~ '/date=') | length + 1 %}
     select
         {{ columns | map(attribute='name') | join(', ') }},
-        cast(substr(filename, {{ first }}, 10) as date) as date
+        cast(right(parse_dirpath(filename), 10) as date) as date
     from read_parquet({{ files }}, filename = true, schema = map {
         {% for column in columns %}
         '{{ column.name }}': {name: '{{ column.name }}', type: '{{ column.data_type }}', default_value: null}{{ ',' if not loop.last }}
