@@ -75,6 +75,10 @@ runs: setup ## Show what the last ten runs did
 check-lake: setup ## Read LAKE_URI, build nothing, and tell all that is wrong or suspicious in it
 	@$(USER_METRICS) check-lake --vars '$(VARS)'
 
+.PHONY: load
+load: setup ## Take the loads of LAKE_URI (on S3) that are new or have changed into Redshift
+	@$(USER_METRICS) load --changed
+
 .PHONY: freshness
 freshness: setup ## Check how old the newest load is
 	@$(DBT) source freshness --target $(TARGET)

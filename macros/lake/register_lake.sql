@@ -31,6 +31,8 @@
             ~ ("diststyle all" if table.name == 'loads' else "distkey (id)") ~ " sortkey (date)"
         ) %}
     {% endfor %}
+    {# Stands for raw.loads where loaders wait for each other, so that nobody who reads is kept waiting. #}
+    {% do run_query("create table if not exists " ~ lock_of(source('raw', 'loads')) ~ " (nothing bigint)") %}
 {% endmacro %}
 
 

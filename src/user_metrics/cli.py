@@ -69,6 +69,40 @@ def check_lake(
     raise typer.Exit(1 if report.build_would_stop else 0)
 
 
+@app.command("load")
+def load_into_redshift(
+    lake: Annotated[str, typer.Option(envvar="LAKE_URI", help="The lake, s3://bucket/prefix.")],
+    table: Annotated[str, typer.Option(help="users or orders; with --date.")] = "",
+    date: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Date of the load; with --table.")] = None,
+    changed: Annotated[bool, typer.Option("--changed", help="Every load that is new or another by now.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Load it also when it is there already.")] = False,
+) -> None:
+    """Takes loads of the lake into the raw tables of Redshift, each whole or not at all.
+
+    Reads REDSHIFT_* as dbt does for the target prod, and signs COPY in by REDSHIFT_COPY_ROLE or AWS credentials.
+    """
+    # Only this command needs S3 and Redshift, which take a second to import.
+    from dbt_common.exceptions import DbtBaseException
+
+    from user_metrics import load, s3_lake, warehouse
+
+    if changed == bool(table and date):
+        raise refusal("Say which load, by --table and --date, or --changed for all that are new or others by now.")
+    try:
+        there = s3_lake.S3Lake(lake)
+        if changed:
+            wanted = load.changed(there, warehouse.connect, warehouse.raw_schema())
+        else:
+            wanted = [(table, date.date())] if date else []
+        for one, day in wanted:
+            rows = load.load(there, warehouse.connect, warehouse.raw_schema(), one, day, force)
+            console.print(f"{one} {day}: " + ("is there already" if rows is None else f"{rows:,} rows"))
+        if not wanted:
+            console.print("Every load of the lake is there already.")
+    except (load.LoadError, s3_lake.LakeError, DbtBaseException) as error:
+        raise refusal(error) from error
+
+
 @app.command("packages")
 def install_packages() -> None:
     """Installs the dbt packages: from the hub, or from offline_packages/ where it can't be reached."""

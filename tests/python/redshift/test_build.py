@@ -39,12 +39,13 @@ def test_every_command_succeeds_and_leaves_no_session(warehouse: RedshiftProject
 
 
 def columns_as_stored(warehouse: RedshiftProject, schema: str) -> dict[tuple[str, str], str]:
-    """(table, column) to type, of every table and view of a schema."""
-    found = warehouse.query(f"""
+    """(table, column) to type, of every table and view of a schema that holds something; locks do not."""
+    found = warehouse.query(rf"""
         select pg_class.relname, pg_attribute.attname, format_type(pg_attribute.atttypid, pg_attribute.atttypmod)
         from pg_attribute
         inner join pg_class on pg_attribute.attrelid = pg_class.oid
         where pg_class.relnamespace = '{schema}'::regnamespace and pg_class.relkind in ('r', 'v')
+            and pg_class.relname not like '%\_lock'
             and pg_attribute.attnum > 0 and not pg_attribute.attisdropped
     """)
     return {(table, column): type for table, column, type in found}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
 import duckdb
+from botocore.exceptions import ClientError
 from support.redshift.dialect import split_comment
 
 COPY = re.compile(
@@ -40,7 +43,8 @@ class Copy:
     source: str
     has_manifest: bool
     buckets: Path
-    """s3://bucket/key is the file bucket/key in this folder."""
+    """s3://bucket/key is the file bucket/key in this folder; without a server of S3, those that lie there."""
+    s3_endpoint: str | None = None
 
     @property
     def statement(self) -> str:
@@ -55,6 +59,8 @@ class Copy:
         manifest does not say how large a file is, which Redshift must be told of parquet.
         """
         source = self._path(self.source)
+        if self.has_manifest and not source.exists():
+            raise FileNotFoundError(f"The specified key does not exist: {self.source}")
         if self.has_manifest:
             entries = json.loads(source.read_text())["entries"]
             for entry in entries:
@@ -70,7 +76,16 @@ class Copy:
         return sorted(map(str, files))
 
     def _path(self, uri: str) -> Path:
-        return self.buckets / uri.removeprefix("s3://") if uri.startswith("s3://") else Path(uri)
+        if not uri.startswith("s3://"):
+            return Path(uri)
+        path = self.buckets / uri.removeprefix("s3://")
+        if self.s3_endpoint:
+            bucket, key = uri.removeprefix("s3://").split("/", 1)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            with contextlib.suppress(ClientError):
+                boto3.client("s3", endpoint_url=self.s3_endpoint).download_file(bucket, key, str(path))
+        return path
 
     def check(self) -> str:
         """A statement that fails, and says why, if Redshift would refuse a file for its columns."""
@@ -92,7 +107,7 @@ class Copy:
             return target.read_bytes()
 
 
-def parse_copy(sql: str, buckets: Path) -> Copy | None:
+def parse_copy(sql: str, buckets: Path, s3_endpoint: str | None = None) -> Copy | None:
     """The COPY that a statement is; none for any other. Raises ValueError for a COPY that is not of parquet."""
     found = COPY.fullmatch(split_comment(sql)[1])
     if not found:
@@ -101,7 +116,7 @@ def parse_copy(sql: str, buckets: Path) -> Copy | None:
     if "parquet" not in options:
         raise ValueError("the stand-in copies parquet alone")
     columns = tuple(name.strip() for name in (found["columns"] or "").split(",") if name.strip())
-    return Copy(found["table"], columns, found["source"], "manifest" in options, buckets)
+    return Copy(found["table"], columns, found["source"], "manifest" in options, buckets, s3_endpoint)
 
 
 def _redshift_type(parquet_type: str) -> str:

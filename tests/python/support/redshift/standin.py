@@ -110,6 +110,8 @@ class RedshiftStandIn:
         self.refuse = functools.lru_cache(maxsize=10_000)(refuse)
         self.settings = {**SETTINGS, **settings}
         self.buckets = folder / "s3"
+        self.s3_endpoint: str | None = None
+        """A server of S3 that COPY reads, instead of `buckets`."""
         self.statements: list[Statement] = []
         self.faults: list[Fault] = []
         self.errors: list[Exception] = []
@@ -336,7 +338,7 @@ class RedshiftStandIn:
     def _translate(self, sql: str) -> tuple[Copy | None, str]:
         """The COPY that a statement is, if it is one, and what PostgreSQL is told."""
         try:
-            copy = parse_copy(sql, self.buckets)
+            copy = parse_copy(sql, self.buckets, self.s3_endpoint)
         except ValueError as error:
             return None, failure(f"COPY: {error}")
         return copy, copy.statement if copy else translate(sql, self.refuse)

@@ -1,0 +1,140 @@
+"""Takes loads of a lake on S3 into the raw tables of Redshift: each is there as a whole, or as it was before."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+
+import redshift_connector
+
+from user_metrics.lake import COLUMNS
+from user_metrics.s3_lake import LakeError, Load, S3Lake, literal
+
+COPY_TYPES = {"bigint": "BIGINT", "varchar": "VARCHAR", "timestamp": "TIMESTAMP", "decimal(18, 2)": "DECIMAL(18,2)"}
+"""The one type of parquet, by DuckDB's name, that COPY takes for a declared one."""
+
+
+class LoadError(Exception):
+    """A load could not be taken in, and nothing was changed; the message is a sentence."""
+
+
+def load(
+    lake: S3Lake,
+    connect: Callable[[], redshift_connector.Connection],
+    schema: str,
+    table: str,
+    day: date,
+    force: bool = False,
+) -> int | None:
+    """Takes in one load, in one transaction, and returns its rows; none when it is there already, as it is now.
+
+    Raises LoadError or LakeError. What was loaded before stays then, with its row in the table of loads.
+    """
+    connection = connect()
+    try:
+        cursor = connection.cursor()
+        # A second loader waits here. Only afterwards it looks at what is there, and at what the lake has now.
+        cursor.execute(f"lock table {schema}.loads_lock")
+        wanted = lake.load(table, day)
+        if not force and loaded(cursor, schema).get((table, day)) == wanted.checksum:
+            return None
+        rows = copy(cursor, lake, wanted)
+        for statement in replacing(schema, wanted):
+            cursor.execute(statement)
+        connection.commit()
+    except (redshift_connector.Error, OSError) as error:
+        raise LoadError(_sentence(error, table, day)) from error
+    finally:
+        with contextlib.suppress(redshift_connector.Error, OSError):
+            connection.close()
+    return rows
+
+
+def copy(cursor: redshift_connector.Cursor, lake: S3Lake, wanted: Load) -> int:
+    """Copies a load into the temporary table `loaded` and returns its rows."""
+    order = ", ".join(order_of_columns(lake, wanted))
+    rows, manifest, sign_in = lake.rows(wanted), lake.write_manifest(wanted), lake.credentials()
+    cursor.execute(f"create temporary table loaded ({COLUMNS[wanted.table]})")
+    cursor.execute(f"copy loaded ({order}) from {literal(manifest)} {sign_in} format as parquet manifest")
+    cursor.execute("select count(*) from loaded")
+    copied = cursor.fetchall()[0][0]
+    if copied != rows:
+        raise LoadError(
+            f"COPY took {copied} rows of the load of {wanted.table} for {wanted.date}, whose files had {rows} just"
+            " before: it is being written. Nothing was changed; run it again."
+        )
+    return rows
+
+
+def replacing(schema: str, wanted: Load) -> Iterator[str]:
+    """The statements that put the copied rows in place of those that a load had, and say so in the table of loads."""
+    columns = ", ".join(declared_columns(wanted.table))
+    day = f"date = '{wanted.date}'"
+    yield f"delete from {schema}.{wanted.table} where {day}"
+    yield f"insert into {schema}.{wanted.table} ({columns}, date) select {columns}, '{wanted.date}' from loaded"
+    yield f"delete from {schema}.loads where table_name = '{wanted.table}' and {day}"
+    yield (
+        f"insert into {schema}.loads (table_name, date, bytes, checksum, loaded_at)"
+        f" select '{wanted.table}', '{wanted.date}', {wanted.bytes}, '{wanted.checksum}', getdate()"
+    )
+
+
+def loaded(cursor: redshift_connector.Cursor, schema: str) -> dict[tuple[str, date], str]:
+    """The checksums of the loads that are there, by table and date."""
+    cursor.execute(f"select table_name, date, checksum from {schema}.loads")
+    return {(table, day): checksum for table, day, checksum in cursor.fetchall()}
+
+
+def changed(lake: S3Lake, connect: Callable[[], redshift_connector.Connection], schema: str) -> list[tuple[str, date]]:
+    """Table and date of the loads whose files are others than those that are there, the oldest first."""
+    connection = connect()
+    try:
+        there = loaded(connection.cursor(), schema)
+    except (redshift_connector.Error, OSError) as error:
+        raise LoadError(_sentence(error)) from error
+    finally:
+        with contextlib.suppress(redshift_connector.Error, OSError):
+            connection.close()
+    wanted = [key for key, load in lake.loads().items() if there.get(key) != load.checksum]
+    return sorted(wanted, key=lambda key: (key[1], key[0]))
+
+
+def declared_columns(table: str) -> dict[str, str]:
+    """Name to type of the columns that a load has."""
+    parts = COLUMNS[table].replace(", 2)", "; 2)").split(", ")
+    return {name: type.replace("; ", ", ") for name, type in (part.split(" ", 1) for part in parts)}
+
+
+def order_of_columns(lake: S3Lake, wanted: Load) -> list[str]:
+    """The order in which the files have their columns: COPY takes them by their place.
+
+    Raises LakeError unless every file has just these columns, in one order, with the types that COPY takes.
+    """
+    expected = {name: COPY_TYPES[type] for name, type in declared_columns(wanted.table).items()}
+    found: dict[str, list[tuple[str, str]]] = {file["url"]: [] for file in wanted.files}
+    for url, name, type in lake.columns(wanted):
+        found[url].append((name.lower(), type))
+    order = [name for name, _ in found[wanted.files[0]["url"]]]
+    for url, actual in found.items():
+        if sorted(actual) != sorted(expected.items()) or [name for name, _ in actual] != order:
+            raise LakeError(
+                f"The file {url} has the columns {_listed(actual)}; COPY takes {_listed(expected.items())}, in the same"
+                " order in all files of a load."
+            )
+    return order
+
+
+def _listed(columns: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{name} {type}" for name, type in columns)
+
+
+def _sentence(error: Exception, table: str = "", day: date | None = None) -> str:
+    """What Redshift said, and what to do where that is known."""
+    said = error.args[0] if error.args else str(error)
+    code, message = (said.get("C"), said.get("M")) if isinstance(said, dict) else (None, str(said))
+    if code == "42P01":
+        return (
+            f"The database has no table that a load needs ({message}): make the raw tables with 'dbt run-operation"
+            " create_raw_tables --target prod'."
+        )
+    what = f"the load of {table} for {day}" if table else "a question"
+    return f"Redshift did not take {what}: {message}. Nothing was changed."

@@ -1,0 +1,164 @@
+"""A lake on S3: which loads are delivered, what is in them, and the manifests by which COPY takes them."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from importlib import resources
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import duckdb
+from botocore.exceptions import BotoCoreError, ClientError
+
+MANIFESTS = "_manifests"
+"""Where manifests lie in the lake: beside the tables, so that whoever may read a load may read its manifest, and for
+good, as they tell of what a load was made. Nothing else reads that folder."""
+
+A_LOAD = re.compile(r"(users|orders)/date=(\d{4}-\d\d-\d\d)/(?![._])[^/]+(?<![.]tmp)[.]parquet")
+
+
+class LakeError(Exception):
+    """The lake cannot be read, or a load is not as it must be; the message is a sentence."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """The files of one table and date."""
+
+    table: str
+    date: date
+    files: list[dict[str, Any]] = field(hash=False)
+    """url, size in bytes, and S3's etag."""
+
+    @property
+    def bytes(self) -> int:
+        """Size of the files."""
+        return sum(file["size"] for file in self.files)
+
+    @property
+    def checksum(self) -> str:
+        """Tells this state of the load from another: of the names, sizes and etags of its files."""
+        files = sorted([file["url"], file["size"], file["etag"]] for file in self.files)
+        return hashlib.md5(json.dumps(files).encode(), usedforsecurity=False).hexdigest()
+
+
+class S3Lake:
+    """The lake at s3://bucket/prefix; S3_ENDPOINT names a server that is not Amazon's."""
+
+    def __init__(self, uri: str) -> None:
+        """Raises LakeError when it is no address of S3."""
+        parts = urlsplit(uri)
+        if parts.scheme != "s3" or not parts.netloc:
+            raise LakeError(f"LAKE_URI is '{uri}', but Redshift loads from S3 alone: name it s3://bucket/prefix.")
+        self.uri = uri.rstrip("/")
+        self._bucket, self._prefix = parts.netloc, parts.path.strip("/")
+        self._endpoint = os.environ.get("S3_ENDPOINT") or None
+        self._session = boto3.Session()
+        self._client = self._session.client("s3", endpoint_url=self._endpoint)
+
+    def loads(self, folders: Sequence[str] = ("users/", "orders/")) -> dict[tuple[str, date], Load]:
+        """The loads that are delivered now, by table and date; one request for a thousand files of a folder."""
+        loads: dict[tuple[str, date], Load] = {}
+        for entry in self._listed(folders):
+            if found := A_LOAD.fullmatch(entry["Key"].removeprefix(self._key(""))):
+                key = found[1], date.fromisoformat(found[2])
+                url = f"s3://{self._bucket}/{entry['Key']}"
+                file = {"url": url, "size": entry["Size"], "etag": entry["ETag"]}
+                loads.setdefault(key, Load(*key, files=[])).files.append(file)
+        return loads
+
+    def _listed(self, folders: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """What S3 says of each object in some folders."""
+        for folder in folders:
+            with self._told():
+                pages = self._client.get_paginator("list_objects_v2")
+                for page in pages.paginate(Bucket=self._bucket, Prefix=self._key(folder)):
+                    yield from page.get("Contents", [])
+
+    def load(self, table: str, day: date) -> Load:
+        """One load as it is now; raises LakeError when there is none."""
+        loads = self.loads([f"{table}/date={day}/"])
+        if (table, day) not in loads:
+            raise LakeError(f"LAKE_URI is '{self.uri}', which has no load of {table} for {day}.")
+        return loads[table, day]
+
+    def columns(self, load: Load) -> list[tuple[str, str, str]]:
+        """(url, name, type as DuckDB calls it) of every column of every file, in its order."""
+        urls = [file["url"] for file in load.files]
+        columns = "select file_name, name, duckdb_type from parquet_schema(?) where duckdb_type is not null"
+        with self._told():
+            return self._duckdb.execute(columns, [urls]).fetchall()
+
+    def rows(self, load: Load) -> int:
+        """How many rows the files have, as their footers say."""
+        urls = [file["url"] for file in load.files]
+        count = "select coalesce(sum(num_rows), 0) from parquet_file_metadata(?)"
+        with self._told():
+            return int(self._duckdb.execute(count, [urls]).fetchall()[0][0])
+
+    def write_manifest(self, load: Load) -> str:
+        """Writes the manifest of a load and returns its address."""
+        entries = [
+            {"url": file["url"], "mandatory": True, "meta": {"content_length": file["size"]}} for file in load.files
+        ]
+        key = self._key(f"{MANIFESTS}/{load.table}/date={load.date}.json")
+        with self._told():
+            body = json.dumps({"entries": entries}, indent=2).encode()
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
+        return f"s3://{self._bucket}/{key}"
+
+    def credentials(self) -> str:
+        """How COPY is to sign in: REDSHIFT_COPY_ROLE, an IAM role or `default`, else the credentials of this process.
+
+        Raises LakeError when there are neither.
+        """
+        role = os.environ.get("REDSHIFT_COPY_ROLE")
+        if role:
+            return "iam_role default" if role == "default" else f"iam_role {literal(role)}"
+        signed_in = self._session.get_credentials()
+        if not signed_in:
+            raise LakeError("COPY needs REDSHIFT_COPY_ROLE, a role of the cluster's, or AWS credentials.")
+        found = signed_in.get_frozen_credentials()
+        token = f" session_token {literal(found.token)}" if found.token else ""
+        return f"access_key_id {literal(found.access_key)} secret_access_key {literal(found.secret_key)}{token}"
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Has an error of S3 say which lake it is about."""
+        try:
+            yield
+        except (BotoCoreError, ClientError, duckdb.Error) as error:
+            raise LakeError(f"LAKE_URI is '{self.uri}', which S3 refuses: {error}") from error
+
+    def _key(self, path: str) -> str:
+        return f"{self._prefix}/{path}" if self._prefix else path
+
+    @cached_property
+    def _duckdb(self) -> duckdb.DuckDBPyConnection:
+        """A session that reads S3, by the extension that was installed with this package."""
+        connection = duckdb.connect()
+        folder = resources.files("duckdb_extension_httpfs") / "extensions"
+        (extension,) = [version / "httpfs.duckdb_extension" for version in folder.iterdir()]
+        connection.execute(f"load {literal(str(extension))}")
+        options = {"region": self._session.region_name or "us-east-1"}
+        if self._endpoint:
+            parts = urlsplit(self._endpoint)
+            options |= {"endpoint": parts.netloc, "url_style": "path", "use_ssl": str(parts.scheme == "https").lower()}
+        if signed_in := self._session.get_credentials():
+            found = signed_in.get_frozen_credentials()
+            options |= {"key_id": found.access_key, "secret": found.secret_key, "session_token": found.token or ""}
+        settings = ", ".join(f"{name} {literal(value)}" for name, value in options.items())
+        connection.execute(f"create secret lake (type s3, {settings})")
+        return connection
+
+
+def literal(text: str) -> str:
+    """A text in SQL."""
+    return "'" + text.replace("'", "''") + "'"
