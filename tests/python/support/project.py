@@ -137,10 +137,13 @@ class Project:
         with working_folder(self.root):
             try:
                 if manifest is None:
+                    # A manifest holds the name of the database, and serves all projects.
+                    os.environ["DUCKDB_PATH"] = str(self.folder / "user_metrics.duckdb")
                     parsed = dbtRunner().invoke(["parse", *command[len(arguments) :]])
                     if not parsed.success:
                         return parsed
                     manifest = PARSED[self.root, self.target] = parsed.result
+                    os.environ.update(self.environment())
                 return dbtRunner(manifest=manifest, callbacks=[self._heard]).invoke(command)
             finally:
                 DuckDBConnectionManager.close_all_connections()
