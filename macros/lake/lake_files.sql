@@ -24,7 +24,7 @@
 {# A query of the loads that such files make: those of one table, date and state. #}
 {% macro loads_of(files) %}
     select
-        table_name, date, sum(size)::bigint as bytes,
+        table_name, date, null::bigint as row_count, sum(size)::bigint as bytes,
         md5(string_agg(concat_ws(' ', parse_filename(file), size, modified), ', ' order by file)) as checksum,
         make_timestamp(max(modified)) as loaded_at
     from {{ files }}

@@ -25,7 +25,9 @@
     {% for table in raw_sources() %}
         {% set columns = [] %}
         {% for column in table.columns.values() %} {% do columns.append(column.name ~ ' ' ~ column.data_type) %} {% endfor %}
-        {% do run_query("create schema if not exists " ~ table.schema) %}
+        {% if not adapter.check_schema_exists(table.database, table.schema) %}
+            {% do run_query("create schema " ~ table.schema) %}
+        {% endif %}
         {% do run_query(
             "create table if not exists " ~ source('raw', table.name) ~ " (" ~ columns | join(', ') ~ ") "
             ~ ("diststyle all" if table.name == 'loads' else "distkey (id)") ~ " sortkey (date)"

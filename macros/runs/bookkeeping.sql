@@ -9,7 +9,8 @@
 
 {# Makes such a table, on-run-start, and has dbt know that it is there. #}
 {% macro make_bookkeeping(relation) %}
-    {% do create_schema(relation) %}
+    {# Asked first: on Redshift, only who may create schemas may say `if not exists`. #}
+    {% if not adapter.check_schema_exists(relation.database, relation.schema) %} {% do create_schema(relation) %} {% endif %}
     {% call statement('bookkeeping', auto_begin=true) %}
         create table if not exists {{ relation }} (
             {% for column in bookkeeping_columns(relation.identifier) %}

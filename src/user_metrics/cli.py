@@ -1,5 +1,6 @@
 """Commands that make and a person call; each one is a thin shell over a module of this package."""
 
+import contextlib
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 from rich.console import Console
 
 from user_metrics import packages, sample, summary
+from user_metrics.lake import COLUMNS
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 console = Console()
@@ -19,6 +21,12 @@ def refusal(sentence: object) -> typer.Exit:
     """Prints why a command can do nothing, and returns what to raise."""
     Console(stderr=True).print(str(sentence), style="red", highlight=False, markup=False, soft_wrap=True)
     return typer.Exit(1)
+
+
+def need_project() -> None:
+    """Refuses to go on outside the project's folder."""
+    if not Path("dbt_project.yml").is_file():
+        raise refusal("There is no dbt_project.yml here: run user-metrics in the folder of the project.")
 
 
 @app.callback()
@@ -56,8 +64,7 @@ def check_lake(
     # Only this command needs dbt, which takes a second to import.
     from user_metrics import check_lake
 
-    if not Path("dbt_project.yml").is_file():
-        raise refusal("There is no dbt_project.yml here: run user-metrics in the folder of the project.")
+    need_project()
     try:
         report = check_lake.check(lake, variables)
     except check_lake.CannotCheckError as error:
@@ -71,11 +78,14 @@ def check_lake(
 
 @app.command("load")
 def load_into_redshift(
-    lake: Annotated[str, typer.Option(envvar="LAKE_URI", help="The lake, s3://bucket/prefix.")],
-    table: Annotated[str, typer.Option(help="users or orders; with --date.")] = "",
-    date: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Date of the load; with --table.")] = None,
+    lake_uri: Annotated[str, typer.Option("--lake", envvar="LAKE_URI", help="The lake, s3://bucket/prefix.")],
+    table: Annotated[str, typer.Option(help="users or orders; both when left out.")] = "",
+    date: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Date of the load.")] = None,
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First date of loads.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last date of loads.")] = None,
     changed: Annotated[bool, typer.Option("--changed", help="Every load that is new or another by now.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Load it also when it is there already.")] = False,
+    create: Annotated[bool, typer.Option("--create", help="First make the raw tables that are not there.")] = False,
 ) -> None:
     """Takes loads of the lake into the raw tables of Redshift, each whole or not at all.
 
@@ -86,19 +96,30 @@ def load_into_redshift(
 
     from user_metrics import load, s3_lake, warehouse
 
-    if changed == bool(table and date):
-        raise refusal("Say which load, by --table and --date, or --changed for all that are new or others by now.")
+    need_project()
+    days = [day.date() for day in (first or date, last or date) if day]
+    if changed == (len(days) == 2) or (date and (first or last)) or (table and table not in COLUMNS):
+        raise refusal(
+            "Say which loads: by --date, or by --from and --to, of both tables or of --table users or orders; or by"
+            " --changed all that are new or others by now."
+        )
+    tables = [table] if table else list(COLUMNS)
     try:
-        there = s3_lake.S3Lake(lake)
-        if changed:
-            wanted = load.changed(there, warehouse.connect, warehouse.raw_schema())
-        else:
-            wanted = [(table, date.date())] if date else []
-        for one, day in wanted:
-            rows = load.load(there, warehouse.connect, warehouse.raw_schema(), one, day, force)
-            console.print(f"{one} {day}: " + ("is there already" if rows is None else f"{rows:,} rows"))
+        lake, schema = s3_lake.S3Lake(lake_uri), warehouse.raw_schema()
+        if create:
+            warehouse.create_raw_tables()
+        with contextlib.closing(warehouse.connect()) as session:
+            if changed:
+                wanted, lost = load.difference(session, schema, lake, tables)
+            else:
+                wanted, lost = lake.between(tables, *days), []
+            for one, day in wanted:
+                rows = load.load(session, schema, lake, one, day, force)
+                console.print(f"{one} {day}: " + ("is there already" if rows is None else f"{rows:,} rows"))
         if not wanted:
             console.print("Every load of the lake is there already.")
+        if lost:
+            console.print(f"Loads that stay though the lake no longer has them: {len(lost):,}, up to {lost[-1][1]}.")
     except (load.LoadError, s3_lake.LakeError, DbtBaseException) as error:
         raise refusal(error) from error
 

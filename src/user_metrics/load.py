@@ -1,13 +1,13 @@
 """Takes loads of a lake on S3 into the raw tables of Redshift: each is there as a whole, or as it was before."""
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date
 
 import redshift_connector
 
 from user_metrics.lake import COLUMNS
-from user_metrics.s3_lake import LakeError, Load, S3Lake, literal
+from user_metrics.s3_lake import LakeError, Load, S3Lake, in_order, literal
 
 COPY_TYPES = {"bigint": "BIGINT", "varchar": "VARCHAR", "timestamp": "TIMESTAMP", "decimal(18, 2)": "DECIMAL(18,2)"}
 """The one type of parquet, by DuckDB's name, that COPY takes for a declared one."""
@@ -18,34 +18,24 @@ class LoadError(Exception):
 
 
 def load(
-    lake: S3Lake,
-    connect: Callable[[], redshift_connector.Connection],
-    schema: str,
-    table: str,
-    day: date,
-    force: bool = False,
+    session: redshift_connector.Connection, schema: str, lake: S3Lake, table: str, day: date, force: bool = False
 ) -> int | None:
     """Takes in one load, in one transaction, and returns its rows; none when it is there already, as it is now.
 
     Raises LoadError or LakeError. What was loaded before stays then, with its row in the table of loads.
     """
-    connection = connect()
-    try:
-        cursor = connection.cursor()
+    with _transaction(session, f"the load of {table} for {day}") as cursor:
         # A second loader waits here. Only afterwards it looks at what is there, and at what the lake has now.
         cursor.execute(f"lock table {schema}.loads_lock")
         wanted = lake.load(table, day)
-        if not force and loaded(cursor, schema).get((table, day)) == wanted.checksum:
+        if not force and loaded(cursor, schema, f"table_name = '{table}' and date = '{day}'") == {
+            (table, day): wanted.checksum
+        }:
             return None
         rows = copy(cursor, lake, wanted)
-        for statement in replacing(schema, wanted):
+        for statement in replacing(schema, wanted, rows):
             cursor.execute(statement)
-        connection.commit()
-    except (redshift_connector.Error, OSError) as error:
-        raise LoadError(_sentence(error, table, day)) from error
-    finally:
-        with contextlib.suppress(redshift_connector.Error, OSError):
-            connection.close()
+        session.commit()
     return rows
 
 
@@ -65,7 +55,7 @@ def copy(cursor: redshift_connector.Cursor, lake: S3Lake, wanted: Load) -> int:
     return rows
 
 
-def replacing(schema: str, wanted: Load) -> Iterator[str]:
+def replacing(schema: str, wanted: Load, rows: int) -> Iterator[str]:
     """The statements that put the copied rows in place of those that a load had, and say so in the table of loads."""
     columns = ", ".join(declared_columns(wanted.table))
     day = f"date = '{wanted.date}'"
@@ -73,29 +63,28 @@ def replacing(schema: str, wanted: Load) -> Iterator[str]:
     yield f"insert into {schema}.{wanted.table} ({columns}, date) select {columns}, '{wanted.date}' from loaded"
     yield f"delete from {schema}.loads where table_name = '{wanted.table}' and {day}"
     yield (
-        f"insert into {schema}.loads (table_name, date, bytes, checksum, loaded_at)"
-        f" select '{wanted.table}', '{wanted.date}', {wanted.bytes}, '{wanted.checksum}', getdate()"
+        f"insert into {schema}.loads (table_name, date, row_count, bytes, checksum, loaded_at)"
+        f" select '{wanted.table}', '{wanted.date}', {rows}, {wanted.bytes}, '{wanted.checksum}', getdate()"
     )
+    # Another load may follow in this session.
+    yield "drop table loaded"
 
 
-def loaded(cursor: redshift_connector.Cursor, schema: str) -> dict[tuple[str, date], str]:
+def loaded(cursor: redshift_connector.Cursor, schema: str, condition: str = "1 = 1") -> dict[tuple[str, date], str]:
     """The checksums of the loads that are there, by table and date."""
-    cursor.execute(f"select table_name, date, checksum from {schema}.loads")
+    cursor.execute(f"select table_name, date, checksum from {schema}.loads where {condition}")
     return {(table, day): checksum for table, day, checksum in cursor.fetchall()}
 
 
-def changed(lake: S3Lake, connect: Callable[[], redshift_connector.Connection], schema: str) -> list[tuple[str, date]]:
-    """Table and date of the loads whose files are others than those that are there, the oldest first."""
-    connection = connect()
-    try:
-        there = loaded(connection.cursor(), schema)
-    except (redshift_connector.Error, OSError) as error:
-        raise LoadError(_sentence(error)) from error
-    finally:
-        with contextlib.suppress(redshift_connector.Error, OSError):
-            connection.close()
-    wanted = [key for key, load in lake.loads().items() if there.get(key) != load.checksum]
-    return sorted(wanted, key=lambda key: (key[1], key[0]))
+def difference(
+    session: redshift_connector.Connection, schema: str, lake: S3Lake, tables: Sequence[str]
+) -> tuple[list[tuple[str, date]], list[tuple[str, date]]]:
+    """Two lists of loads: those that are new in the lake or others by now, and those that it no longer has."""
+    with _transaction(session, "the question for what is loaded") as cursor:
+        there = loaded(cursor, schema)
+    delivered = lake.loads(tables)
+    changed = [key for key, wanted in delivered.items() if there.get(key) != wanted.checksum]
+    return in_order(changed), in_order(key for key in there if key not in delivered and key[0] in tables)
 
 
 def declared_columns(table: str) -> dict[str, str]:
@@ -127,14 +116,27 @@ def _listed(columns: Iterable[tuple[str, str]]) -> str:
     return ", ".join(f"{name} {type}" for name, type in columns)
 
 
-def _sentence(error: Exception, table: str = "", day: date | None = None) -> str:
+@contextmanager
+def _transaction(session: redshift_connector.Connection, what: str) -> Iterator[redshift_connector.Cursor]:
+    """A transaction, which is rolled back unless the block commits; an error of Redshift becomes a sentence."""
+    try:
+        yield session.cursor()
+    except (redshift_connector.Error, OSError) as error:
+        raise LoadError(_sentence(error, what)) from error
+    finally:
+        with suppress(redshift_connector.Error, OSError):
+            session.rollback()
+
+
+def _sentence(error: Exception, what: str) -> str:
     """What Redshift said, and what to do where that is known."""
-    said = error.args[0] if error.args else str(error)
-    code, message = (said.get("C"), said.get("M")) if isinstance(said, dict) else (None, str(said))
-    if code == "42P01":
-        return (
-            f"The database has no table that a load needs ({message}): make the raw tables with 'dbt run-operation"
-            " create_raw_tables --target prod'."
-        )
-    what = f"the load of {table} for {day}" if table else "a question"
-    return f"Redshift did not take {what}: {message}. Nothing was changed."
+    said = error.args[0] if error.args else error
+    code, message = (said.get("C"), str(said.get("M"))) if isinstance(said, dict) else (None, str(said))
+    advice = ""
+    if code in ("42P01", "3F000"):
+        advice = "Make the raw tables by --create, or correct REDSHIFT_RAW_SCHEMA."
+    if code == "42501":
+        advice = "Grant the user of the loader what docs/redshift.md lists."
+    if "access denied" in message.lower() or "forbidden" in message.lower():
+        advice = "Let REDSHIFT_COPY_ROLE, or the AWS credentials, read the lake and its _manifests."
+    return f"Redshift did not take {what}: {message}. Nothing was changed. {advice}".rstrip()

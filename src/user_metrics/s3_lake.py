@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -63,8 +63,11 @@ class S3Lake:
         self._session = boto3.Session()
         self._client = self._session.client("s3", endpoint_url=self._endpoint)
 
-    def loads(self, folders: Sequence[str] = ("users/", "orders/")) -> dict[tuple[str, date], Load]:
-        """The loads that are delivered now, by table and date; one request for a thousand files of a folder."""
+    def loads(self, folders: Iterable[str]) -> dict[tuple[str, date], Load]:
+        """The loads that are delivered now, by table and date; one request for a thousand files of a folder.
+
+        folders: names of tables, or of partitions in them.
+        """
         loads: dict[tuple[str, date], Load] = {}
         for entry in self._listed(folders):
             if found := A_LOAD.fullmatch(entry["Key"].removeprefix(self._key(""))):
@@ -74,20 +77,28 @@ class S3Lake:
                 loads.setdefault(key, Load(*key, files=[])).files.append(file)
         return loads
 
-    def _listed(self, folders: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def _listed(self, folders: Iterable[str]) -> Iterator[dict[str, Any]]:
         """What S3 says of each object in some folders."""
         for folder in folders:
             with self._told():
                 pages = self._client.get_paginator("list_objects_v2")
-                for page in pages.paginate(Bucket=self._bucket, Prefix=self._key(folder)):
+                for page in pages.paginate(Bucket=self._bucket, Prefix=self._key(f"{folder}/")):
                     yield from page.get("Contents", [])
 
     def load(self, table: str, day: date) -> Load:
         """One load as it is now; raises LakeError when there is none."""
-        loads = self.loads([f"{table}/date={day}/"])
+        loads = self.loads([f"{table}/date={day}"])
         if (table, day) not in loads:
             raise LakeError(f"LAKE_URI is '{self.uri}', which has no load of {table} for {day}.")
         return loads[table, day]
+
+    def between(self, tables: Sequence[str], first: date, last: date) -> list[tuple[str, date]]:
+        """The loads of some dates; raises LakeError when there is none."""
+        found = in_order(key for key in self.loads(tables) if first <= key[1] <= last)
+        if not found:
+            days = f"for {first}" if first == last else f"from {first} to {last}"
+            raise LakeError(f"LAKE_URI is '{self.uri}', which has no load of {' or '.join(tables)} {days}.")
+        return found
 
     def columns(self, load: Load) -> list[tuple[str, str, str]]:
         """(url, name, type as DuckDB calls it) of every column of every file, in its order."""
@@ -157,6 +168,11 @@ class S3Lake:
         settings = ", ".join(f"{name} {literal(value)}" for name, value in options.items())
         connection.execute(f"create secret lake (type s3, {settings})")
         return connection
+
+
+def in_order(loads: Iterable[tuple[str, date]]) -> list[tuple[str, date]]:
+    """Table and date of loads, by date."""
+    return sorted(loads, key=lambda load: (load[1], load[0]))
 
 
 def literal(text: str) -> str:

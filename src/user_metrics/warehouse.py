@@ -1,24 +1,33 @@
 """Connections to Redshift as the target prod of profiles.yml describes it."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import redshift_connector
 import yaml
 from dbt.adapters.redshift.connections import RedshiftCredentials, get_connection_method
+from dbt.cli.main import dbtRunner
 from dbt.config.renderer import ProfileRenderer
 from dbt_common.context import set_invocation_context
+from dbt_common.exceptions import DbtRuntimeError
 
 
-def credentials() -> RedshiftCredentials:
-    """What dbt-redshift makes of the target prod, from the folder of the project and the environment.
+def target(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of the target prod, with these variables.
 
     Raises dbt's DbtBaseException, which names the variable, when one is missing or wrong.
     """
-    set_invocation_context(os.environ)
+    set_invocation_context(environment)
     profiles = yaml.safe_load(Path("profiles.yml").read_text())
     fields: dict[str, Any] = ProfileRenderer({}).render_data(profiles["user_metrics"]["outputs"]["prod"])
+    return fields
+
+
+def credentials(environment: Mapping[str, str]) -> RedshiftCredentials:
+    """What dbt-redshift makes of that target."""
+    fields = target(environment)
     for name in ("type", "threads"):
         del fields[name]
     fields = RedshiftCredentials.translate_aliases(fields)
@@ -27,10 +36,31 @@ def credentials() -> RedshiftCredentials:
 
 
 def connect() -> redshift_connector.Connection:
-    """A session, signed in to as dbt does. Its first statement begins a transaction."""
-    session: redshift_connector.Connection = get_connection_method(credentials())()
+    """A session, signed in to as dbt does, which begins a transaction with its first statement.
+
+    Raises dbt's DbtBaseException when that is not possible.
+    """
+    found = credentials(os.environ)
+    try:
+        session: redshift_connector.Connection = get_connection_method(found)()
+    except (redshift_connector.Error, OSError) as error:
+        raise DbtRuntimeError(f"REDSHIFT_HOST is '{found.host}', which cannot be signed in to: {error}") from error
     session.autocommit = False
     return session
+
+
+def create_raw_tables() -> None:
+    """Makes the raw tables that are not there, as the project declares them; raises dbt's DbtBaseException."""
+    messages: list[str] = []
+
+    def heard(event: Any) -> None:
+        if event.info.level == "error":
+            messages.append(event.info.msg)
+
+    command = ["run-operation", "create_raw_tables", "--target", "prod", "--quiet", "--no-write-json"]
+    result = dbtRunner(callbacks=[heard]).invoke(command)
+    if not result.success:
+        raise DbtRuntimeError(str(result.exception or "\n".join(messages)))
 
 
 def raw_schema() -> str:

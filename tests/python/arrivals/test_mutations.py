@@ -147,16 +147,17 @@ MUTATIONS = {
 
 @pytest.mark.mutations
 @pytest.mark.parametrize("mutation", MUTATIONS)
-def test_a_history_notices(mutation: str, project_copy: Path, tmp_path: Path) -> None:
+def test_a_history_notices(mutation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, line, broken, steps = MUTATIONS[mutation]
-    path = project_copy / file
-    assert line in path.read_text(), f"{file} no longer has the line to break"
-    path.write_text(path.read_text().replace(line, broken))
+    History(Project(tmp_path / "whole")).play(list(steps))
+    project = Project(tmp_path / "broken")
+    # Broken in what dbt has parsed: to parse a broken copy takes longer than the history.
+    manifest = project.manifest()
+    texts = [(macro, "macro_sql", macro.macro_sql) for macro in manifest.macros.values()]
+    texts += [(node, "raw_code", node.raw_code) for node in manifest.nodes.values()]
+    found = [part for part in texts if part[0].original_file_path == file and line in part[2]]
+    assert found, f"{file} no longer has the line to break"
+    for part, attribute, text in found:
+        monkeypatch.setattr(part, attribute, text.replace(line, broken))
     with pytest.raises(AssertionError, match=r"differs|was not refused"):
-        History(Project(tmp_path / "broken", root=project_copy)).play(list(steps))
-
-
-@pytest.mark.mutations
-def test_without_the_mutations_these_histories_are_right(tmp_path: Path) -> None:
-    for number, mutation in enumerate(MUTATIONS.values()):
-        History(Project(tmp_path / str(number))).play(list(mutation.steps))
+        History(project).play(list(steps))

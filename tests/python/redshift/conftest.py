@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from redshift_sql import refused
 from support.redshift.project import READER, RedshiftProject
+from support.redshift.s3 import S3, s3_server
+from support.redshift.shop import Shop
 from support.redshift.standin import RedshiftStandIn
 
 
@@ -35,9 +37,16 @@ def server_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def redshift() -> Iterator[RedshiftStandIn]:
+def s3() -> Iterator[S3]:
+    """A server of S3."""
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redshift(s3: S3) -> Iterator[RedshiftStandIn]:
     """A stand-in that refuses what Redshift does."""
-    with own_folder() as folder, RedshiftStandIn(folder, refused) as server:
+    with own_folder() as folder, RedshiftStandIn(folder, s3, refused) as server:
         server.sql(f"create role {READER} login", user="postgres")
         yield server
 
@@ -46,3 +55,12 @@ def redshift() -> Iterator[RedshiftStandIn]:
 def warehouse(redshift: RedshiftStandIn, tmp_path: Path) -> RedshiftProject:
     """The project on an empty database of the stand-in."""
     return RedshiftProject(tmp_path, redshift)
+
+
+@pytest.fixture
+def shop(warehouse: RedshiftProject) -> Iterator[Shop]:
+    """Five days built."""
+    shop = Shop(warehouse)
+    shop.build_five_days()
+    yield shop
+    warehouse.server.faults.clear()

@@ -30,7 +30,7 @@ COMMANDS: list[tuple[str, ...]] = [
 
 def test_every_command_succeeds_and_leaves_no_session(warehouse: RedshiftProject) -> None:
     write_lake(warehouse.lake, YESTERDAY, days=10)
-    warehouse.copy_loads()
+    warehouse.load()
     for command in COMMANDS:
         warehouse.run(*command)
         assert warehouse.server.sessions() == [], command
@@ -119,7 +119,7 @@ def test_tables_have_their_keys_comments_and_readers_and_keep_them(warehouse: Re
 
 def test_what_consumers_have_built_stays(warehouse: RedshiftProject) -> None:
     write_lake(warehouse.lake, YESTERDAY, days=3)
-    warehouse.copy_loads()
+    warehouse.load()
     warehouse.run("build", "--exclude-resource-type", "test", "unit_test", "snapshot")
     for name, source in (
         ("on_report", "user_metrics_report"),
@@ -128,7 +128,7 @@ def test_what_consumers_have_built_stays(warehouse: RedshiftProject) -> None:
     ):
         warehouse.execute(f"create view public.{name} as select * from analytics.{source}")
     write_lake(warehouse.lake, YESTERDAY + timedelta(days=1), days=4)
-    warehouse.copy_loads()
+    warehouse.load()
     warehouse.run("run")
     for name in ("on_report", "on_metrics", "on_rejected"):
         warehouse.query(f"select count(*) from public.{name}")

@@ -26,10 +26,10 @@ BOUND = re.compile(r"\bdate (=|>|>=) '\d{4}-\d\d-\d\d'::date")
 def increment(warehouse: RedshiftProject) -> list[str]:
     """What the run of one more day sent, on ten days that were built."""
     write_lake(warehouse.lake, date(2024, 1, 11), days=11)
-    warehouse.copy_loads()
+    warehouse.load()
     warehouse.run("build", "--exclude-resource-type", "test", "unit_test", "snapshot")
     write_lake(warehouse.lake, date(2024, 1, 12), days=11)
-    warehouse.copy_loads("2024-01-12")
+    warehouse.load()
     warehouse.server.statements.clear()
     warehouse.run("run")
     return [statement.sql for statement in warehouse.server.statements]

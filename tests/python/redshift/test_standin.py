@@ -15,6 +15,7 @@ import duckdb
 import pytest
 import redshift_connector
 from support.project import ROOT
+from support.redshift.s3 import BUCKET, S3
 from support.redshift.standin import RedshiftStandIn
 
 pytestmark = pytest.mark.redshift
@@ -130,17 +131,17 @@ def test_copy_refuses_what_redshift_refuses(columns: str, message: str, cursor: 
     assert cursor.fetchall() == ([0],)
 
 
-def test_copy_of_a_manifest_takes_its_files_and_misses_none(
-    redshift: RedshiftStandIn, cursor: Cursor, tmp_path: Path
-) -> None:
-    files = [write(redshift.buckets / "lake" / tmp_path.name / f"{number}.parquet") for number in range(3)]
-    urls = [f"s3://lake/{tmp_path.name}/{file.name}" for file in files]
-    manifest = files[0].with_name("manifest")
+def test_copy_of_a_manifest_takes_its_files_and_misses_none(cursor: Cursor, s3: S3, tmp_path: Path) -> None:
+    folder = f"standin/{tmp_path.name}"
+    for number in range(3):
+        s3.client().upload_file(str(write(tmp_path / f"{number}.parquet")), BUCKET, f"{folder}/{number}.parquet")
+    urls = [f"s3://{BUCKET}/{folder}/{number}.parquet" for number in range(3)]
 
     def say(urls: list[str], meta: dict[str, int]) -> None:
-        manifest.write_text(json.dumps({"entries": [{"url": url, "mandatory": True, "meta": meta} for url in urls]}))
+        manifest = {"entries": [{"url": url, "mandatory": True, "meta": meta} for url in urls]}
+        s3.client().put_object(Bucket=BUCKET, Key=f"{folder}/manifest", Body=json.dumps(manifest))
 
-    copy = f"copy target from 's3://lake/{tmp_path.name}/manifest' iam_role default format as parquet manifest"
+    copy = f"copy target from 's3://{BUCKET}/{folder}/manifest' iam_role default format as parquet manifest"
     say(urls[:2], {"content_length": 1})
     cursor.execute(copy)
     cursor.execute("select count(*) from target")
@@ -154,7 +155,7 @@ def test_copy_of_a_manifest_takes_its_files_and_misses_none(
             cursor.execute(copy)
         cursor.execute("rollback")
     with pytest.raises(redshift_connector.ProgrammingError, match="The specified key does not exist"):
-        cursor.execute("copy target from 's3://lake/nothing/' iam_role default format as parquet")
+        cursor.execute(f"copy target from 's3://{BUCKET}/nothing' iam_role default format as parquet")
 
 
 def test_a_file_that_is_no_parquet_is_an_error(cursor: Cursor, tmp_path: Path) -> None:
@@ -233,13 +234,13 @@ def test_its_time_outs_hold_for_every_session(redshift: RedshiftStandIn) -> None
     assert [redshift.sql(f"show {name}")[0][0] for name in names] == ["20s", "2min", "1min"]
 
 
-def test_its_own_errors_are_raised_at_the_end(server_folder: Path) -> None:
+def test_its_own_errors_are_raised_at_the_end(server_folder: Path, s3: S3) -> None:
     def broken(_: str) -> list[str]:
         raise LookupError("a bug in the stand-in")
 
     with (
         pytest.raises(ExceptionGroup, match="the stand-in itself failed") as raised,
-        RedshiftStandIn(server_folder, broken) as server,
+        RedshiftStandIn(server_folder, s3, broken) as server,
         pytest.raises((OSError, redshift_connector.Error)),
     ):
         connect(server).cursor().execute("select 1")
@@ -249,8 +250,10 @@ def test_its_own_errors_are_raised_at_the_end(server_folder: Path) -> None:
 def test_postgres_ends_with_a_process_that_is_killed(server_folder: Path) -> None:
     """pytest-timeout ends a process in which a test hangs, and no `with` block gets to its end."""
     program = (
-        "import os, signal, sys; from pathlib import Path; from support.redshift.standin import RedshiftStandIn\n"
-        "with RedshiftStandIn(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, signal, sys; from pathlib import Path\n"
+        "from support.redshift.s3 import S3\n"
+        "from support.redshift.standin import RedshiftStandIn\n"
+        "with RedshiftStandIn(Path(sys.argv[1]), S3('')): os.kill(os.getpid(), signal.SIGKILL)"
     )
     died = subprocess.run(
         [sys.executable, "-c", program, server_folder],

@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 import redshift_connector
-import yaml
-from dbt.adapters.redshift.connections import RedshiftCredentials, get_connection_method
-from dbt.config.renderer import ProfileRenderer
-from dbt_common.context import set_invocation_context
+from dbt.adapters.redshift.connections import get_connection_method
 from dbt_common.exceptions import DbtBaseException
-from support.project import ROOT
+
+from user_metrics.warehouse import credentials, target
 
 pytestmark = pytest.mark.redshift
 
@@ -22,24 +20,6 @@ SERVERLESS = {
     "REDSHIFT_METHOD": "iam_role", "REDSHIFT_HOST": "h", "REDSHIFT_DATABASE": "d",
     "REDSHIFT_SERVERLESS_WORK_GROUP": "w", "REDSHIFT_REGION": "eu-west-1", "REDSHIFT_IAM_PROFILE": "p",
 }  # fmt: skip
-
-
-def target(environment: dict[str, str]) -> dict[str, Any]:
-    """The fields of the target as dbt reads them with these variables."""
-    set_invocation_context(environment)
-    profiles = yaml.safe_load((ROOT / "profiles.yml").read_text())
-    fields: dict[str, Any] = ProfileRenderer({}).render_data(profiles["user_metrics"]["outputs"]["prod"])
-    return fields
-
-
-def credentials(environment: dict[str, str]) -> RedshiftCredentials:
-    """What dbt-redshift makes of the target."""
-    fields = target(environment)
-    assert fields.pop("type") == "redshift"
-    del fields["threads"]
-    fields = RedshiftCredentials.translate_aliases(fields)
-    RedshiftCredentials.validate(fields)
-    return RedshiftCredentials.from_dict(fields)
 
 
 class ReachedError(Exception):

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 from support.project import Project, order, user
 
-DAY = [date(2024, 1, 1) + timedelta(days=offset) for offset in range(20)]
+DAY = [date(2024, 1, 1) + timedelta(days=offset) for offset in range(40)]
 
 
 def at(day: date, hour: int = 9) -> datetime:

@@ -148,6 +148,11 @@ class Project:
             finally:
                 DuckDBConnectionManager.close_all_connections()
 
+    def manifest(self) -> Manifest:
+        """What dbt has parsed, which all runs of this process share."""
+        self.run("parse")
+        return PARSED[self.root, self.target]
+
     def run(self, *arguments: str, **variables: Any) -> dbtRunnerResult:
         """Runs a dbt command that must succeed."""
         result = self.invoke(*arguments, **variables)

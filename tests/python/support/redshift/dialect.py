@@ -28,6 +28,14 @@ NOISE = _rules(
 )
 SESSION = _rules((r"^(set|reset)\s+query_group\b", r"\1 redshift.query_group"))
 
+# How tables lie, how a database isolates and how space is won back; PostgreSQL shows at least that the names are right.
+ADMINISTRATION = _rules(
+    (r"^alter\s+table\s+(\S+)\s+alter\s+(?:distkey|sortkey)\s*\(?\s*(\w+)\s*\)?$", r"select \2 from \1 limit 0"),
+    (r"^alter\s+database\s+(\S+)\s+isolation\s+level\s+snapshot$",
+     r"alter database \1 set default_transaction_isolation to 'repeatable read'"),
+    (r"^vacuum\s+(full|sort\s+only|delete\s+only|recluster)\s", "vacuum "),
+)  # fmt: skip
+
 # A late-binding view looks its tables up when it is read; PostgreSQL's views hold on to theirs.
 LATE_BINDING_VIEW = _rules(
     (
@@ -61,7 +69,7 @@ def translate(sql: str, refuse: Callable[[str], list[str]]) -> str:
         if reasons:
             return failure("Redshift refuses this: " + "; ".join(reasons))
     constraints = CONSTRAINTS if CREATE_TABLE.match(statement) else []
-    for pattern, replacement in (*SESSION, *NOISE, *constraints, *LATE_BINDING_VIEW):
+    for pattern, replacement in (*SESSION, *ADMINISTRATION, *NOISE, *constraints, *LATE_BINDING_VIEW):
         statement = pattern.sub(replacement, statement)
     return comment + statement
 
@@ -168,5 +176,17 @@ create view pg_catalog.sys_query_detail as
     select oid as table_id, now()::timestamp as start_time, 'insert'::text as step_name
     from pg_class where relkind = 'r';
 
-grant select on pg_catalog.svv_external_columns, pg_catalog.svv_table_info, pg_catalog.sys_query_detail to public;
+create view pg_catalog.sys_query_history as
+    select 'x'::text as query_label, 'success'::text as status, 0::bigint as queue_time, 0::bigint as execution_time,
+        now()::timestamp as start_time
+    where false;
+
+create view pg_catalog.stv_db_isolation_level as
+    select current_database()::text as db_name,
+        case current_setting('default_transaction_isolation')
+            when 'repeatable read' then 'Snapshot Isolation' else 'Serializable'
+        end as isolation_level;
+
+grant select on pg_catalog.svv_external_columns, pg_catalog.svv_table_info, pg_catalog.sys_query_detail,
+    pg_catalog.sys_query_history, pg_catalog.stv_db_isolation_level to public;
 """

@@ -1,23 +1,24 @@
-"""The dbt project on a stand-in for Redshift: loads come by COPY, as in production, and dbt builds the target prod."""
+"""The dbt project on a stand-in for Redshift: loads come from S3 by the loader, and dbt builds the target prod."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import re
+import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import redshift_connector
 from support.project import ROOT, Project, failure
+from support.redshift.s3 import Mirror
 from support.redshift.standin import RedshiftStandIn
 
 from user_metrics.lake import COLUMNS, Row
-
-NAMES = {table: ", ".join(re.findall(r"(?:^|, )([a-z_]+) ", columns)) for table, columns in COLUMNS.items()}
+from user_metrics.load import difference, load
+from user_metrics.s3_lake import S3Lake
 
 READER = "reporting"
 """A user of the database who may read what consumers read."""
@@ -56,6 +57,7 @@ class RedshiftProject(Project):
     def __init__(self, folder: Path, server: RedshiftStandIn, lake: Path | None = None, root: Path = ROOT) -> None:
         super().__init__(folder, lake, root)
         self.server = server
+        self.on_s3 = Mirror(server.s3, self.lake)
         server.faults.clear()
         server.statements.clear()
         if "raw_tables" in server.saved:
@@ -79,7 +81,7 @@ class RedshiftProject(Project):
         return {
             "REDSHIFT_HOST": server.host, "REDSHIFT_PORT": str(server.port), "REDSHIFT_USER": server.user,
             "REDSHIFT_PASSWORD": server.password, "REDSHIFT_DATABASE": server.database, "REDSHIFT_SSLMODE": "disable",
-            "REDSHIFT_READERS": READER,
+            "REDSHIFT_READERS": READER, "LAKE_URI": self.on_s3.uri, **server.s3.environment,
         }  # fmt: skip
 
     def connect(self) -> redshift_connector.core.Connection:
@@ -90,43 +92,40 @@ class RedshiftProject(Project):
             database=server.database, ssl=False,
         )  # fmt: skip
 
-    def write_load(self, table: str, load_date: date, rows: Sequence[Row]) -> None:
-        """Overwrites the partition of a table with these rows, in the lake and in raw."""
+    def deliver(self, table: str, load_date: date, rows: Sequence[Row]) -> None:
+        """Overwrites the partition of a table with these rows, in the lake alone."""
         super().write_load(table, load_date, rows)
-        self._copy(self.lake.glob(f"{table}/date={load_date}/*.parquet"))
+        self.on_s3.update()
 
-    def copy_loads(self, load_date: date | str = "*") -> None:
-        """Copies the loads of a date, of every date when none is named, over what raw has of them."""
-        self._copy(self.lake.glob(f"*/date={load_date}/*.parquet"))
+    def load(self, until: date = date.max) -> None:
+        """Takes in whatever has changed in the lake, up to a date, as `user-metrics load --changed` does."""
+        self.on_s3.update()
+        os.environ.update(self.environment())
+        with contextlib.closing(self.connect()) as session:
+            for table, load_date in difference(session, "raw", self._s3_lake, list(COLUMNS))[0]:
+                if load_date <= until:
+                    load(session, "raw", self._s3_lake, table, load_date)
 
-    def _copy(self, files: Iterable[Path]) -> None:
-        with contextlib.closing(self.connect()) as connection, connection.cursor() as cursor:
-            for file in sorted(files):
-                table, load_date = file.parts[-3], file.parts[-2].removeprefix("date=")
-                names = NAMES[table]
-                cursor.execute(f"create temp table loaded ({COLUMNS[table]})")
-                cursor.execute(f"copy loaded from '{file}' iam_role default format as parquet")
-                cursor.execute(f"delete from raw.{table} where date = '{load_date}'")
-                cursor.execute(f"insert into raw.{table} ({names}, date) select {names}, '{load_date}' from loaded")
-                cursor.execute("drop table loaded")
-                cursor.execute(f"delete from raw.loads where table_name = '{table}' and date = '{load_date}'")
-                size, written = file.stat().st_size, datetime.fromtimestamp(file.stat().st_mtime, UTC)
-                cursor.execute(
-                    f"insert into raw.loads values ('{table}', '{load_date}', {size}, "
-                    f"'{hashlib.md5(file.read_bytes()).hexdigest()}', '{written:%Y-%m-%d %H:%M:%S}')"
-                )
-                connection.commit()
+    @cached_property
+    def _s3_lake(self) -> S3Lake:
+        return S3Lake(self.on_s3.uri)
+
+    def write_load(self, table: str, load_date: date, rows: Sequence[Row]) -> None:
+        """Delivers a load and takes it in."""
+        super().write_load(table, load_date, rows)
+        self.load()
 
     def remove_load(self, table: str, load_date: date) -> None:
-        """Takes a load out of raw."""
+        """Takes a load out of the lake and of raw, as docs/redshift.md says it is done by hand."""
         super().remove_load(table, load_date)
+        self.on_s3.update()
         self.execute(f"delete from raw.{table} where date = '{load_date}'")
         self.execute(f"delete from raw.loads where table_name = '{table}' and date = '{load_date}'")
 
     def bring_back_load(self, table: str, load_date: date, rows: Sequence[Row]) -> None:
-        """Copies a load that was taken out."""
+        """Delivers a load that was taken out."""
         super().bring_back_load(table, load_date, rows)
-        self._copy(self.lake.glob(f"{table}/date={load_date}/*.parquet"))
+        self.load()
 
     @contextlib.contextmanager
     def before_the_statement_of(self, model: str, action: Callable[[], None]) -> Iterator[None]:
@@ -136,8 +135,8 @@ class RedshiftProject(Project):
         self.server.faults.clear()
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """The rows of a query on the database."""
-        return self.server.sql(sql)
+        """The rows of a query on the database, of somebody who may read all."""
+        return self.server.sql(sql, user="postgres")
 
     def execute(self, sql: str) -> None:
         """Changes the database by hand."""

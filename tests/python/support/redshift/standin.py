@@ -1,6 +1,6 @@
 """A stand-in for Redshift on this machine: PostgreSQL behind a proxy that speaks what dbt-redshift expects.
 
-    with RedshiftStandIn(folder) as server:
+    with s3_server() as s3, RedshiftStandIn(folder, s3) as server:
         redshift_connector.connect(host=server.host, port=server.port, ssl=False, …)
 
 It is a test of the protocol, the adapter, COPY and transactions, not of Redshift: docs/redshift.md says what it cannot
@@ -30,6 +30,7 @@ import duckdb
 import psycopg2
 from support.redshift.dialect import SHIM, failure, translate
 from support.redshift.parquet_copy import Copy, parse_copy
+from support.redshift.s3 import S3
 
 DATABASE, USER = "dev", "dbt"
 HUNG_UP = (OSError, EOFError)
@@ -105,13 +106,13 @@ class RedshiftStandIn:
     host, user, password, database = "127.0.0.1", USER, "none", DATABASE
     port: int
 
-    def __init__(self, folder: Path, refuse: Callable[[str], list[str]] = lambda _: [], **settings: str) -> None:
-        """refuse: why Redshift would refuse a statement; settings: of PostgreSQL, over SETTINGS."""
+    def __init__(
+        self, folder: Path, s3: S3, refuse: Callable[[str], list[str]] = lambda _: [], **settings: str
+    ) -> None:
+        """s3: for COPY; refuse: why Redshift would refuse a statement; settings: of PostgreSQL, over SETTINGS."""
+        self.s3 = s3
         self.refuse = functools.lru_cache(maxsize=10_000)(refuse)
         self.settings = {**SETTINGS, **settings}
-        self.buckets = folder / "s3"
-        self.s3_endpoint: str | None = None
-        """A server of S3 that COPY reads, instead of `buckets`."""
         self.statements: list[Statement] = []
         self.faults: list[Fault] = []
         self.errors: list[Exception] = []
@@ -338,7 +339,7 @@ class RedshiftStandIn:
     def _translate(self, sql: str) -> tuple[Copy | None, str]:
         """The COPY that a statement is, if it is one, and what PostgreSQL is told."""
         try:
-            copy = parse_copy(sql, self.buckets, self.s3_endpoint)
+            copy = parse_copy(sql, self.s3, self._folder / "downloads")
         except ValueError as error:
             return None, failure(f"COPY: {error}")
         return copy, copy.statement if copy else translate(sql, self.refuse)

@@ -1,0 +1,80 @@
+"""A server of S3 on this machine, and lakes on it that are written as folders."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+BUCKET = "shop"
+
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class S3:
+    """A running server with one bucket."""
+
+    endpoint: str
+
+    keys = {"region_name": "us-east-1", "aws_access_key_id": "any", "aws_secret_access_key": "any"}  # noqa: RUF012
+
+    @functools.cache  # noqa: B019 — a server lives as long as the tests
+    def client(self, **keys: str) -> Any:
+        """A client of S3, which signs in by these keys, or as somebody who may do all."""
+        return boto3.client("s3", endpoint_url=self.endpoint, **{**self.keys, **keys})
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What names the server, and signs in to it."""
+        return {
+            "S3_ENDPOINT": self.endpoint, "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any",
+        }  # fmt: skip
+
+
+@contextmanager
+def s3_server() -> Iterator[S3]:
+    """A server of S3 with an empty bucket, until the end of the block."""
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # not a line for each request
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        s3 = S3(f"http://{host}:{port}")
+        s3.client().create_bucket(Bucket=BUCKET)
+        yield s3
+    finally:
+        server.stop()
+
+
+class Mirror:
+    """A lake on S3 that is made what a folder is."""
+
+    def __init__(self, s3: S3, folder: Path) -> None:
+        self._client, self._folder = s3.client(), folder
+        self._prefix = f"lake_{next(_numbers)}"
+        self._there: dict[str, tuple[int, int]] = {}
+        self.uri = f"s3://{BUCKET}/{self._prefix}"
+
+    def update(self) -> None:
+        """Uploads what is new or another in the folder, and deletes what is no longer there."""
+        now = {}
+        for file in self._folder.rglob("*.parquet"):
+            is_now = file.stat()
+            now[str(file.relative_to(self._folder))] = is_now.st_mtime_ns, is_now.st_size
+        for path in self._there.keys() - now.keys():
+            self._client.delete_object(Bucket=BUCKET, Key=f"{self._prefix}/{path}")
+        for path, state in now.items():
+            if self._there.get(path) != state:
+                body = (self._folder / path).read_bytes()
+                self._client.put_object(Bucket=BUCKET, Key=f"{self._prefix}/{path}", Body=body)
+        self._there = now
