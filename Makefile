@@ -60,7 +60,8 @@ demo: setup ## Build user_metrics from a sample lake and show what came out
 	@$(USER_METRICS) summary
 	@printf '%s\n' "" "What next:" \
 		"  make build                           build again: nothing has changed, so no date is written" \
-		"  .venv/bin/dbt show --inline 'select * from analytics.user_metrics'" \
+		"  .venv/bin/user-metrics why --user 1  why the first user has the figures that are there" \
+		"  make docs                            pages to look at: columns, lineage, what the last runs did" \
 		"  LAKE_URI=/your/lake make check-lake  your own users and orders; docs/your_data.md makes a lake of them"
 
 .PHONY: build
@@ -82,6 +83,14 @@ load: setup ## Take the loads of LAKE_URI (on S3) that are new or have changed i
 .PHONY: freshness
 freshness: setup ## Check how old the newest load is
 	@$(DBT) source freshness --target $(TARGET)
+
+.PHONY: docs
+docs: setup ## Make target/site: dbt docs, lineage of tables and columns, what the last runs did
+	@$(USER_METRICS) docs --target $(TARGET)
+
+.PHONY: docs-serve
+docs-serve: docs ## Serve target/site, and print its address
+	@$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory target/site
 
 .PHONY: test
 test: .venv/development .venv/packages ## Run the whole test suite; PYTEST='-m histories' runs a part

@@ -154,5 +154,6 @@
         {% do parts.append(count ~ ' ' ~ (modules.re.sub('^(row|load|test)s', '\\1', text) if count == 1 else text)) %}
     {% endfor %}
     {% if run.failed_at %} {% do parts.append('stopped at ' ~ run.failed_at) %} {% endif %}
+    {% if not parts %} {% do parts.append("No data test was run") %} {% endif %}
     {% do return((parts | join('; '))[:1000] ~ '.') %}
 {% endmacro %}

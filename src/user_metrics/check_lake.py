@@ -3,27 +3,21 @@
 The macro check_lake decides what is wrong, by the macros that a build asks; this module runs it and shows the answer.
 """
 
-import contextlib
-import io
 import json
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
-from dbt.cli.main import dbtRunner
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from user_metrics.dbt_command import run
+
 SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
-
-
-class CannotCheckError(Exception):
-    """The lake or a setting is such that nothing can be checked; the message is dbt's sentence."""
 
 
 @dataclass(frozen=True)
@@ -52,41 +46,17 @@ class Report:
 def check(lake: str, variables: str = "{}") -> Report:
     """Checks a lake, from the folder of the dbt project, with dbt's vars as YAML.
 
-    Raises CannotCheckError when LAKE_URI is no folder that can be read, or a var is wrong.
+    Raises DbtCommandError when LAKE_URI is no folder that can be read, or a var is wrong.
     """
-    printed: list[str] = []
-    messages: list[str] = []
-
-    def heard(event: Any) -> None:
-        if event.info.name == "PrintEvent":
-            printed.append(event.info.msg)
-        elif event.info.level == "error":
-            messages.append(event.info.msg)
-
     arguments = json.dumps({"damaged": damaged_files(lake)})
     command = ["run-operation", "check_lake", "--args", arguments, "--vars", variables]
     # A target folder of its own, as dbt parses the project anew when the environment is another than in the last run.
-    options = ["--target", "dev", "--target-path", "target/check_lake", "--quiet", "--no-write-json"]
-    with environment(LAKE_URI=lake, DUCKDB_PATH=":memory:"), contextlib.redirect_stdout(io.StringIO()):
-        result = dbtRunner(callbacks=[heard]).invoke([*command, *options])
-    if not result.success:
-        raise CannotCheckError(_sentence(str(result.exception or "\n".join(messages))))
+    options = ["--target", "dev", "--target-path", "target/check_lake", "--no-write-json"]
+    printed = run(*command, *options, LAKE_URI=lake, DUCKDB_PATH=":memory:")
     report = json.loads(printed[-1])
     order = list(SEVERITIES)
     findings = sorted(report["findings"], key=lambda finding: (order.index(finding["severity"]), -finding["count"]))
     return Report(report["lake"], report["tables"], findings)
-
-
-@contextlib.contextmanager
-def environment(**variables: str) -> Iterator[None]:
-    """Runs a block with these variables in the environment."""
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def damaged_files(lake: str) -> list[str]:
@@ -135,10 +105,3 @@ def show(report: Report, console: Console) -> None:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _sentence(message: str) -> str:
-    """The message of dbt without the lines that say which macro has raised it."""
-    lines = [line.strip() for line in message.splitlines()]
-    said = [line for line in lines if line and not line.startswith((">", "Compilation Error", "Encountered an error"))]
-    return " ".join(said)

@@ -1,6 +1,7 @@
 """Commands that make and a person call; each one is a thin shell over a module of this package."""
 
 import contextlib
+import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -63,11 +64,12 @@ def check_lake(
     """
     # Only this command needs dbt, which takes a second to import.
     from user_metrics import check_lake
+    from user_metrics.dbt_command import DbtCommandError
 
     need_project()
     try:
         report = check_lake.check(lake, variables)
-    except check_lake.CannotCheckError as error:
+    except DbtCommandError as error:
         raise refusal(error) from error
     if as_json:
         typer.echo(report.as_json())
@@ -95,6 +97,7 @@ def load_into_redshift(
     from dbt_common.exceptions import DbtBaseException
 
     from user_metrics import load, s3_lake, warehouse
+    from user_metrics.dbt_command import DbtCommandError
 
     need_project()
     days = [day.date() for day in (first or date, last or date) if day]
@@ -120,8 +123,55 @@ def load_into_redshift(
             console.print("Every load of the lake is there already.")
         if lost:
             console.print(f"Loads that stay though the lake no longer has them: {len(lost):,}, up to {lost[-1][1]}.")
-    except (load.LoadError, s3_lake.LakeError, DbtBaseException) as error:
+    except (load.LoadError, s3_lake.LakeError, DbtBaseException, DbtCommandError) as error:
         raise refusal(error) from error
+
+
+@app.command("docs")
+def build_docs(
+    target: Annotated[str, typer.Option(help="Target of profiles.yml whose tables are shown.")] = "dev",
+    folder: Annotated[Path, typer.Option(help="Folder to write to; what is in it is replaced.")] = Path("target/site"),
+) -> None:
+    """Builds pages to look at: dbt's documentation, the lineage of tables and columns, and what the last runs did."""
+    # Only this command needs dbt and sqlglot, which take a second to import.
+    from user_metrics import site
+    from user_metrics.dbt_command import DbtCommandError
+
+    need_project()
+    try:
+        page = site.build(folder, target)
+    except DbtCommandError as error:
+        raise refusal(error) from error
+    console.print(f"Open {page.resolve()}", highlight=False, soft_wrap=True)
+
+
+@app.command("why")
+def explain_a_number(
+    user: Annotated[int, typer.Option(help="Id of the user.")],
+    date: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Date of the row; the last one when left out.")
+    ] = None,
+    target: Annotated[str, typer.Option(help="Target of profiles.yml.")] = "dev",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Explains a user's figures: which orders make them up, which do not count and why, and who stands next in rank.
+
+    Exits with 1 when a plain sum over fct_orders does not give what user_metrics says.
+    """
+    # Only this command and a few others need dbt, which takes a second to import.
+    from user_metrics import why
+    from user_metrics.dbt_command import DbtCommandError
+
+    need_project()
+    try:
+        found = why.explain(user, date.date() if date else None, target)
+    except DbtCommandError as error:
+        raise refusal(error) from error
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        why.show(found, console)
+    raise typer.Exit(0 if found["agrees"] else 1)
 
 
 @app.command("packages")

@@ -7,12 +7,31 @@ from typing import Any
 import duckdb
 
 COLUMNS = {
-    "users": "id bigint, email varchar, created_at timestamp, updated_at timestamp, _loaded_at timestamp",
-    "orders": "id bigint, user_id bigint, amount decimal(18, 2), status varchar, "
-    "created_at timestamp, updated_at timestamp, _loaded_at timestamp",
+    "users": {
+        "id": "bigint",
+        "email": "varchar",
+        "created_at": "timestamp",
+        "updated_at": "timestamp",
+        "_loaded_at": "timestamp",
+    },
+    "orders": {
+        "id": "bigint",
+        "user_id": "bigint",
+        "amount": "decimal(18, 2)",
+        "status": "varchar",
+        "created_at": "timestamp",
+        "updated_at": "timestamp",
+        "_loaded_at": "timestamp",
+    },
 }
+"""Name to type of the columns of each table, in their order."""
 
 Row = dict[str, Any]
+
+
+def declaration(table: str) -> str:
+    """The columns of a table as `create table` takes them, in DuckDB and in Redshift."""
+    return ", ".join(f"{name} {type}" for name, type in COLUMNS[table].items())
 
 
 def write_partition(partition: Path, table: str, rows: Sequence[Row]) -> Path:
@@ -23,7 +42,7 @@ def write_partition(partition: Path, table: str, rows: Sequence[Row]) -> Path:
     partition.mkdir(parents=True, exist_ok=True)
     unfinished = partition / "_part_0.parquet"
     with duckdb.connect() as connection:
-        connection.execute(f"create table load ({COLUMNS[table]})")
+        connection.execute(f"create table load ({declaration(table)})")
         if rows:
             columns = list(rows[0])
             insert = f"insert into load ({', '.join(columns)}) values ({', '.join('?' * len(columns))})"

@@ -6,7 +6,7 @@ from datetime import date
 
 import redshift_connector
 
-from user_metrics.lake import COLUMNS
+from user_metrics.lake import COLUMNS, declaration
 from user_metrics.s3_lake import LakeError, Load, S3Lake, in_order, literal
 
 COPY_TYPES = {"bigint": "BIGINT", "varchar": "VARCHAR", "timestamp": "TIMESTAMP", "decimal(18, 2)": "DECIMAL(18,2)"}
@@ -43,7 +43,7 @@ def copy(cursor: redshift_connector.Cursor, lake: S3Lake, wanted: Load) -> int:
     """Copies a load into the temporary table `loaded` and returns its rows."""
     order = ", ".join(order_of_columns(lake, wanted))
     rows, manifest, sign_in = lake.rows(wanted), lake.write_manifest(wanted), lake.credentials()
-    cursor.execute(f"create temporary table loaded ({COLUMNS[wanted.table]})")
+    cursor.execute(f"create temporary table loaded ({declaration(wanted.table)})")
     cursor.execute(f"copy loaded ({order}) from {literal(manifest)} {sign_in} format as parquet manifest")
     cursor.execute("select count(*) from loaded")
     copied = cursor.fetchall()[0][0]
@@ -57,7 +57,7 @@ def copy(cursor: redshift_connector.Cursor, lake: S3Lake, wanted: Load) -> int:
 
 def replacing(schema: str, wanted: Load, rows: int) -> Iterator[str]:
     """The statements that put the copied rows in place of those that a load had, and say so in the table of loads."""
-    columns = ", ".join(declared_columns(wanted.table))
+    columns = ", ".join(COLUMNS[wanted.table])
     day = f"date = '{wanted.date}'"
     yield f"delete from {schema}.{wanted.table} where {day}"
     yield f"insert into {schema}.{wanted.table} ({columns}, date) select {columns}, '{wanted.date}' from loaded"
@@ -87,18 +87,12 @@ def difference(
     return in_order(changed), in_order(key for key in there if key not in delivered and key[0] in tables)
 
 
-def declared_columns(table: str) -> dict[str, str]:
-    """Name to type of the columns that a load has."""
-    parts = COLUMNS[table].replace(", 2)", "; 2)").split(", ")
-    return {name: type.replace("; ", ", ") for name, type in (part.split(" ", 1) for part in parts)}
-
-
 def order_of_columns(lake: S3Lake, wanted: Load) -> list[str]:
     """The order in which the files have their columns: COPY takes them by their place.
 
     Raises LakeError unless every file has just these columns, in one order, with the types that COPY takes.
     """
-    expected = {name: COPY_TYPES[type] for name, type in declared_columns(wanted.table).items()}
+    expected = {name: COPY_TYPES[type] for name, type in COLUMNS[wanted.table].items()}
     found: dict[str, list[tuple[str, str]]] = {file["url"]: [] for file in wanted.files}
     for url, name, type in lake.columns(wanted):
         found[url].append((name.lower(), type))

@@ -8,10 +8,11 @@ from typing import Any
 import redshift_connector
 import yaml
 from dbt.adapters.redshift.connections import RedshiftCredentials, get_connection_method
-from dbt.cli.main import dbtRunner
 from dbt.config.renderer import ProfileRenderer
 from dbt_common.context import set_invocation_context
 from dbt_common.exceptions import DbtRuntimeError
+
+from user_metrics.dbt_command import run
 
 
 def target(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -50,17 +51,8 @@ def connect() -> redshift_connector.Connection:
 
 
 def create_raw_tables() -> None:
-    """Makes the raw tables that are not there, as the project declares them; raises dbt's DbtBaseException."""
-    messages: list[str] = []
-
-    def heard(event: Any) -> None:
-        if event.info.level == "error":
-            messages.append(event.info.msg)
-
-    command = ["run-operation", "create_raw_tables", "--target", "prod", "--quiet", "--no-write-json"]
-    result = dbtRunner(callbacks=[heard]).invoke(command)
-    if not result.success:
-        raise DbtRuntimeError(str(result.exception or "\n".join(messages)))
+    """Makes the raw tables that are not there, as the project declares them; raises DbtCommandError."""
+    run("run-operation", "create_raw_tables", "--target", "prod", "--no-write-json")
 
 
 def raw_schema() -> str:

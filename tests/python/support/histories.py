@@ -7,6 +7,7 @@ takes, and printed.
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from support.expectation import Metrics, expected_metrics, is_placeable
 from support.project import Project, failure, order, user
 
 from user_metrics.lake import Row
+from user_metrics.why import agrees
 
 STATUSES = {
     "completed": (True, True), "placed": (True, True), "shipped": (True, True),
@@ -250,6 +252,16 @@ class History:
         self.bringback(BringBack())
         self.run(Run())
         self.run(Run(full_refresh=True))
+        self.explain()
+
+    def explain(self) -> None:
+        """Has some row explained, which must be what its orders add up to."""
+        rows = self.project.metrics()
+        if rows:
+            day, user_id, *_ = rows[len(rows) // 2]
+            self.project.run("run-operation", "why", "--args", json.dumps({"user": user_id, "date": str(day)}))
+            found = json.loads(self.project.printed[-1])
+            assert agrees(found), f"why differs: {found}"
 
     # What arrives
 

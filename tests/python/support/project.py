@@ -23,7 +23,9 @@ from dbt.artifacts.schemas.results import NodeStatus
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 from dbt_common.behavior_flags import BehaviorFlagRendered
+from typer.testing import CliRunner, Result
 
+from user_metrics.cli import app
 from user_metrics.lake import Row, write_partition
 
 # At every run dbt walks the stack once for each of its behaviour flags, to name the module in a warning. In a worker of
@@ -61,6 +63,7 @@ class Project:
         self.database = folder / "user_metrics.duckdb"
         self.statements: list[str] = []
         self.warnings: list[str] = []
+        self.printed: list[str] = []
         self._interruptions: list[tuple[re.Pattern[str], Callable[[], None]]] = []
 
     def start_afresh(self) -> None:
@@ -114,6 +117,8 @@ class Project:
         """Called by dbt with every EventMsg."""
         if event.info.level == "warn":
             self.warnings.append(event.info.msg)
+        if event.info.name == "PrintEvent":
+            self.printed.append(event.info.msg)
         if event.info.name == "SQLQuery":
             self.statements.append(event.data.sql)
             for interruption in list(self._interruptions):
@@ -152,6 +157,14 @@ class Project:
         """What dbt has parsed, which all runs of this process share."""
         self.run("parse")
         return PARSED[self.root, self.target]
+
+    def command(self, *arguments: str) -> Result:
+        """Runs the command user-metrics in this process."""
+        with working_folder(self.root):
+            try:
+                return CliRunner(env={**self.environment(), "COLUMNS": "200"}).invoke(app, arguments)
+            finally:
+                DuckDBConnectionManager.close_all_connections()
 
     def run(self, *arguments: str, **variables: Any) -> dbtRunnerResult:
         """Runs a dbt command that must succeed."""

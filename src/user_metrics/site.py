@@ -1,0 +1,76 @@
+"""The folder that people look at: a landing page, dbt's documentation and the lineage of columns.
+
+It opens from disk and from any static host: every page is whole in itself and asks nothing of a server.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import sqlglot
+from jinja2 import Environment
+from sqlglot import exp
+
+from user_metrics.dbt_command import run
+
+
+def build(folder: Path, target: str) -> Path:
+    """Makes the site of a target in a folder, from the folder of the dbt project, and returns its first page.
+
+    What it is made of lies beside it, in `docs`.
+
+    Raises DbtCommandError when nothing has been built yet; what was in the folder is replaced.
+    """
+    work = folder.parent / "docs"
+    command = ("--target", target, "--target-path", str(work))
+    facts = json.loads(run("run-operation", "site_facts", *command)[-1])
+    run("docs", "generate", "--static", *command)
+    catalog = work / "catalog.json"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "dbt").mkdir(parents=True)
+    shutil.copy(work / "static_index.html", folder / "dbt" / "index.html")
+    # As in a full refresh, models read their inputs alone, and not what they hold already.
+    run("compile", "--full-refresh", *command)
+    write_column_lineage(work / "manifest.json", catalog, folder / "columns")
+    page = folder / "index.html"
+    page.write_text(landing_page(facts))
+    return page
+
+
+def write_column_lineage(manifest: Path, catalog: Path, folder: Path) -> None:
+    """Has dbt-colibri write which column comes from which, as a page and as JSON."""
+    content = json.loads(manifest.read_text())
+    engine = content["metadata"]["adapter_type"]
+    for node in content["nodes"].values():
+        if node["resource_type"] in ("model", "snapshot"):
+            node["compiled_code"] = _qualified(node["compiled_code"], node["database"], engine)
+    qualified = manifest.with_name("qualified_manifest.json")
+    qualified.write_text(json.dumps(content))
+    command = [str(Path(sys.executable).with_name("colibri")), "generate", "--disable-telemetry"]
+    files = ["--manifest", str(qualified), "--catalog", str(catalog), "--output-dir", str(folder)]
+    subprocess.run([*command, *files], check=True, capture_output=True, env={**os.environ, "DO_NOT_TRACK": "1"})
+
+
+def _qualified(sql: str, database: str, engine: str) -> str:
+    """A query in which each table has its database's name; without it, dbt-colibri does not know a table again."""
+    query = sqlglot.parse_one(sql, dialect=engine)
+    for table in query.find_all(exp.Table):
+        if table.db and not table.catalog:
+            table.set("catalog", exp.to_identifier(database, quoted=True))
+    return query.sql(dialect=engine)
+
+
+def landing_page(facts: dict[str, Any]) -> str:
+    """The first page, of what the macro site_facts has printed."""
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["thousands"] = "{:,}".format
+    template = environment.from_string((resources.files("user_metrics") / "landing_page.html.jinja").read_text())
+    # What this project is for comes first.
+    facts["tables"].sort(key=lambda table: (not table["name"].startswith("user_metrics"), table["name"]))
+    return template.render(**facts, made_at=datetime.now(UTC))
