@@ -58,10 +58,11 @@ demo: setup ## Build user_metrics from a sample lake and show what came out
 	@echo "dbt source freshness …"
 	@$(DBT) source freshness --quiet
 	@$(USER_METRICS) summary
+	@$(USER_METRICS) report
 	@printf '%s\n' "" "What next:" \
 		"  make build                           build again: nothing has changed, so no date is written" \
 		"  .venv/bin/user-metrics why --user 1  why the first user has the figures that are there" \
-		"  make docs                            pages to look at: columns, lineage, what the last runs did" \
+		"  make docs                            what each column means and comes from, and the report" \
 		"  LAKE_URI=/your/lake make check-lake  your own users and orders; docs/your_data.md makes a lake of them"
 
 .PHONY: build
@@ -84,8 +85,12 @@ load: setup ## Take the loads of LAKE_URI (on S3) that are new or have changed i
 freshness: setup ## Check how old the newest load is
 	@$(DBT) source freshness --target $(TARGET)
 
+.PHONY: report
+report: setup ## Make target/report.html: charts and tables for people who would rather look
+	@$(USER_METRICS) report --target $(TARGET)
+
 .PHONY: docs
-docs: setup ## Make target/site: dbt docs, lineage of tables and columns, what the last runs did
+docs: setup ## Make target/site: the report, dbt docs, lineage of tables and columns
 	@$(USER_METRICS) docs --target $(TARGET)
 
 .PHONY: docs-serve

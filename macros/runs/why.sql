@@ -1,12 +1,18 @@
+{# Prints the explanation of a row of user_metrics as one line of JSON; `user-metrics why` shows it. #}
+{% macro why(user, date=none) %}
+    {% do print(tojson(explained(user, date))) %}
+{% endmacro %}
+
+
 {#
-    Explains one row of user_metrics, and prints it as one line of JSON: the orders that make it up with all their versions,
-    those that do not count and why, who stands next in rank, and the run that wrote it. `user-metrics why` shows it.
+    Explains one row of user_metrics, as a dict: the orders that make it up with all their versions, those that do not count
+    and why, who stands next in rank, and the run that wrote it.
 
     user: id of the user; date: of the row, the last one when left out
 
     Its arithmetic is a plain sum over fct_orders, whatever path the increments took.
 #}
-{% macro why(user, date=none) %}
+{% macro explained(user, date=none) %}
     {% set metrics, orders, users = ref('user_metrics'), ref('fct_orders'), ref('dim_users') %}
     {% set rejected, checked = ref('rejected_orders'), ref('int_orders_checked') %}
     {% if not load_relation(metrics) %}
@@ -80,7 +86,7 @@
         where date = {{ date_literal(date) }} and user_id <> {{ user }}
     {% endset %}
     {% set spent = stored[0].total_spent %}
-    {% do print(tojson({
+    {% do return({
         'user': user, 'date': date | string, 'stored': stored[0], 'added_up': records(added_up)[0],
         'orders': records(counted), 'versions': records(versions), 'not_counted': records(not_counted),
         'above': records(neighbours ~ " and total_spent >= " ~ spent ~ " order by total_spent, user_id limit 1"),
@@ -88,7 +94,7 @@
         'run': records(
             "select started_at, command, summary from " ~ runs() ~ " where started_at = cast('" ~ stored[0]._written_at ~ "' as timestamp)"
         ),
-    })) %}
+    }) %}
 {% endmacro %}
 
 

@@ -145,6 +145,25 @@ def build_docs(
     console.print(f"Open {page.resolve()}", highlight=False, soft_wrap=True)
 
 
+@app.command("report")
+def build_report(
+    target: Annotated[str, typer.Option(help="Target of profiles.yml whose tables are shown.")] = "dev",
+    page: Annotated[Path, typer.Option(help="File to write.")] = Path("target/report.html"),
+    show_emails: Annotated[bool, typer.Option("--show-emails", help="Do not mask the users' addresses.")] = False,
+) -> None:
+    """Writes one page of charts and tables: spend, customers, who leads and why, what the last runs changed."""
+    # Only this command needs charts, which take a second to import.
+    from user_metrics import report
+    from user_metrics.dbt_command import DbtCommandError
+
+    need_project()
+    try:
+        written = report.build(page, target, show_emails)
+    except DbtCommandError as error:
+        raise refusal(error) from error
+    console.print(f"Open {written.resolve()}", highlight=False, soft_wrap=True)
+
+
 @app.command("why")
 def explain_a_number(
     user: Annotated[int, typer.Option(help="Id of the user.")],

@@ -1,4 +1,4 @@
-"""The folder that people look at: a landing page, dbt's documentation and the lineage of columns.
+"""The folder that people look at: a landing page, the report, dbt's documentation and the lineage of columns.
 
 It opens from disk and from any static host: every page is whole in itself and asks nothing of a server.
 """
@@ -17,6 +17,7 @@ import sqlglot
 from jinja2 import Environment
 from sqlglot import exp
 
+from user_metrics import report
 from user_metrics.dbt_command import run
 
 
@@ -38,6 +39,7 @@ def build(folder: Path, target: str) -> Path:
     # As in a full refresh, models read their inputs alone, and not what they hold already.
     run("compile", "--full-refresh", *command)
     write_column_lineage(work / "manifest.json", catalog, folder / "columns")
+    report.build(folder / "report.html", target)
     page = folder / "index.html"
     page.write_text(landing_page(facts))
     return page

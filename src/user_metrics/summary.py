@@ -29,14 +29,14 @@ def show(database: Path, console: Console) -> None:
         for heading in ("rank", "user", "orders", "spent", "average"):
             leaderboard.add_column(heading, justify="left" if heading == "user" else "right")
         for rank, user_id, email, orders, spent, average in connection.execute(LEADERBOARD).fetchall():
-            name = f"{user_id} {_masked(email)}"
+            name = f"{user_id} {masked(email)}"
             leaderboard.add_row(str(rank), name, f"{orders:,}", f"{spent:,.2f}", f"{average or 0:,.2f}")
     console.print(leaderboard)
     console.print(f"{dates} dates are built, from {first_date} to {last_date}: {rows:,} rows.", highlight=False)
     console.print(f"The last run: {last_run}", highlight=False)
 
 
-def _masked(email: str | None) -> str:
+def masked(email: str | None) -> str:
     """An address that shows no more than whose it may be: a…@example.com."""
     if not email or "@" not in email:
         return ""

@@ -25,6 +25,8 @@ COMMANDS: list[tuple[str, ...]] = [
     ("snapshot",),
     ("source", "freshness"),
     ("docs", "generate"),
+    ("run-operation", "site_facts"),
+    ("run-operation", "report_data"),
 ]
 
 

@@ -62,7 +62,7 @@ def test_large_tables_are_scanned_by_literal_dates_and_nothing_is_dropped(
     found = [
         (schema, table, condition, sql)
         for statement in increment
-        if not CATALOG.search(statement)
+        if not CATALOG.search(statement) and "lock table" not in statement
         for sql in read_by(statement)
         for schema, table, condition in scans(warehouse.server, sql)
     ]
