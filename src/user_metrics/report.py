@@ -69,7 +69,7 @@ def _charts(data: Row) -> dict[str, Chart]:
         "spend": _by_day(
             days, "spent", alt.Axis(format=",.0f"), spent=("spend", ",.2f")
         ).mark_area(line=True, opacity=0.25),
-        "orders": _by_day(days, "orders", COUNT, orders=("orders", ",")).mark_bar(),
+        "orders": _by_day(days, "orders", COUNT, orders=("orders", ",")).mark_bar(binSpacing=0),
         "customers": _by_day(
             days, "active_users", COUNT, active_users=("ordered", ","), users=("of users", ",")
         ).mark_area(line=True, opacity=0.25),

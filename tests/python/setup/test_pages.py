@@ -1,0 +1,106 @@
+"""The site in a real browser: every page draws what it is for, asks nothing of the outside, and logs no error."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from support.days import build
+from support.project import Project
+
+from user_metrics.sample import write_lake
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of the sample."""
+    project = Project(tmp_path_factory.mktemp("site"))
+    write_lake(project.lake, date(2024, 3, 15), days=20)
+    build(project)
+    folder = project.folder / "site"
+    done = project.command("docs", "--folder", str(folder))
+    assert done.exit_code == 0, done.output
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    if not CHROMIUM:
+        pytest.skip("the pages are looked at in Chromium, which this machine does not have: apt-get install chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=60_000)
+        yield started
+        started.close()
+
+
+@pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    """A page that must not log an error, nor ask for anything but files."""
+    context = browser.new_context(viewport=request.param, color_scheme="dark" if request.param == PHONE else "light")
+    context.set_default_timeout(20_000)
+    opened = context.new_page()
+    wrong: list[str] = []
+
+    def note(what: str) -> None:
+        # dbt's page names its icons by templates, which the browser looks for until they are filled in.
+        if "%7B%7B%20getIcon" not in what:
+            wrong.append(what)
+
+    opened.on("console", lambda message: note(message.text) if message.type == "error" else None)
+    opened.on("pageerror", lambda error: note(str(error)))
+    opened.on("requestfailed", lambda failed: note(f"failed: {failed.url}"))
+    opened.on("request", lambda asked: None if asked.url.startswith(("file:", "data:", "blob:")) else note(asked.url))
+    yield opened
+    context.close()
+    assert wrong == []
+
+
+def test_the_landing_page_leads_to_the_documentation_of_a_column(site: Path, page: Page) -> None:
+    page.goto((site / "index.html").as_uri())
+    expect(page.get_by_text("2024-03-15").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the window"
+    page.get_by_role("link", name="Begin at user_metrics").click()
+    expect(page.get_by_text("What each user has ordered and spent so far").first).to_be_visible()
+    expect(page.get_by_text("Spend so far, in the shop's currency").first).to_be_visible()
+
+
+def test_the_lineage_of_tables_is_drawn(site: Path, page: Page) -> None:
+    page.goto((site / "index.html").as_uri())
+    page.get_by_role("link", name="Lineage of tables").click()
+    page.wait_for_function("document.querySelectorAll('canvas').length > 0")
+    drawn = page.evaluate(
+        """() => [...document.querySelectorAll('canvas')].some(canvas => {
+            const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+            return pixels.some(value => value > 0);
+        })"""
+    )
+    assert drawn
+
+
+def test_the_lineage_of_columns_shows_where_total_spent_comes_from(site: Path, page: Page) -> None:
+    page.goto((site / "columns" / "index.html").as_uri())
+    expect(page.get_by_text("user_metrics_report").first).to_be_visible()
+    expect(page.get_by_text("total_spent").first).to_be_visible()
+
+
+def test_the_report_draws_its_charts(site: Path, page: Page) -> None:
+    page.goto((site / "report.html").as_uri())
+    for chart in ("spend", "orders", "customers", "bands", "concentration", "cohorts", "runs"):
+        expect(page.locator(f"#{chart} svg .mark-group path, #{chart} svg .mark-rect path").first).to_be_attached()
+        box = page.locator(f"#{chart} svg").bounding_box()
+        assert box is not None
+        assert box["width"] > 200
+        assert box["height"] > 20
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the window"
+    page.locator("details").first.click()
+    expect(page.locator("details table").first).to_be_visible()
