@@ -140,7 +140,7 @@ def build_docs(
     need_project()
     try:
         page = site.build(folder, target)
-    except DbtCommandError as error:
+    except (DbtCommandError, FileExistsError) as error:
         raise refusal(error) from error
     console.print(f"Open {page.resolve()}", highlight=False, soft_wrap=True)
 

@@ -20,32 +20,39 @@ from sqlglot import exp
 from user_metrics import report
 from user_metrics.dbt_command import run
 
+LINEAGE = Path("columns", "colibri-manifest.json")
+"""Lies in every site, and tells it from other folders."""
+
 
 def build(folder: Path, target: str) -> Path:
     """Makes the site of a target in a folder, from the folder of the dbt project, and returns its first page.
 
-    What it is made of lies beside it, in `docs`.
+    What it is made of lies beside it, in `docs`. A site of before is replaced once the new one is whole.
 
-    Raises DbtCommandError when nothing has been built yet; what was in the folder is replaced.
+    Raises DbtCommandError when nothing has been built yet, and FileExistsError when something else is in the folder.
     """
-    work = folder.parent / "docs"
+    if folder.exists() and any(folder.iterdir()) and not (folder / LINEAGE).exists():
+        raise FileExistsError(
+            f"--folder is '{folder}', which holds other things than a site: name another, or empty it."
+        )
+    work, new = folder.parent / "docs", folder.with_name(f"{folder.name}.new")
     command = ("--target", target, "--target-path", str(work))
     facts = json.loads(run("run-operation", "site_facts", *command)[-1])
     run("docs", "generate", "--static", *command)
-    catalog = work / "catalog.json"
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "dbt").mkdir(parents=True)
+    shutil.rmtree(new, ignore_errors=True)
+    (new / "dbt").mkdir(parents=True)
     page = (work / "static_index.html").read_text()
     # Its icon has the name of a file that dbt's own build has not filled in.
     page = page.replace("${require('./assets/favicons/favicon.ico')}", "data:,")
-    (folder / "dbt" / "index.html").write_text(page)
+    (new / "dbt" / "index.html").write_text(page)
     # As in a full refresh, models read their inputs alone, and not what they hold already.
     run("compile", "--full-refresh", *command)
-    write_column_lineage(work / "manifest.json", catalog, folder / "columns")
-    report.build(folder / "report.html", target)
-    first = folder / "index.html"
-    first.write_text(landing_page(facts))
-    return first
+    write_column_lineage(work / "manifest.json", work / "catalog.json", new / LINEAGE.parent)
+    report.build(new / "report.html", target)
+    (new / "index.html").write_text(landing_page(facts))
+    shutil.rmtree(folder, ignore_errors=True)
+    new.rename(folder)
+    return folder / "index.html"
 
 
 def write_column_lineage(manifest: Path, catalog: Path, folder: Path) -> None:

@@ -4,32 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from support.days import build
-from support.project import Project
-
-from user_metrics.sample import write_lake
 
 pytestmark = pytest.mark.browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site of the sample."""
-    project = Project(tmp_path_factory.mktemp("site"))
-    write_lake(project.lake, date(2024, 3, 15), days=20)
-    build(project)
-    folder = project.folder / "site"
-    done = project.command("docs", "--folder", str(folder))
-    assert done.exit_code == 0, done.output
-    return folder
 
 
 @pytest.fixture(scope="module")

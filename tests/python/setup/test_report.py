@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from support.days import DAY, at, build, loaded, write_days
 from support.project import Project, order, user
 
 from user_metrics.lake import Row
-from user_metrics.sample import write_lake
 
 
 def page_of(project: Project, *options: str) -> str:
@@ -32,17 +30,13 @@ def values(page: str, chart: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
-    """The sample, built, and its report."""
-    project = Project(tmp_path_factory.mktemp("report"))
-    write_lake(project.lake, date(2024, 3, 15), days=40)
-    build(project)
-    return project, page_of(project)
+def page(sample: Project) -> str:
+    """The report of the sample."""
+    return page_of(sample)
 
 
-def test_the_charts_have_the_figures_of_user_metrics(sample: tuple[Project, str]) -> None:
-    project, page = sample
-    rows = project.query(
+def test_the_charts_have_the_figures_of_user_metrics(sample: Project, page: str) -> None:
+    rows = sample.query(
         "select date, user_id, total_spent, daily_total_spent, daily_order_count from analytics.user_metrics"
     )
     days = sorted({row[0] for row in rows})
@@ -61,22 +55,20 @@ def test_the_charts_have_the_figures_of_user_metrics(sample: tuple[Project, str]
     assert sum(int(band["users"]) for band in values(page, "bands")) == sum(row[0] == days[-1] for row in rows)
 
 
-def test_the_leaders_are_those_of_the_last_date_and_their_addresses_are_masked(sample: tuple[Project, str]) -> None:
-    project, page = sample
-    leaders = project.query(
+def test_the_leaders_are_those_of_the_last_date_and_their_addresses_are_masked(sample: Project, page: str) -> None:
+    leaders = sample.query(
         "select user_id, email, total_spent from analytics.user_metrics"
         " where date = '2024-03-15' order by spending_rank, user_id limit 15"
     )
     shown = re.findall(r'<td>(\d+) <span class="soft">(.*?)</span></td>', page)
     assert [int(id) for id, _ in shown] == [id for id, *_ in leaders]
     assert all(email not in page for _, email, _ in leaders if email)
-    with_addresses = page_of(project, "--show-emails")
+    with_addresses = page_of(sample, "--show-emails")
     assert all(email in with_addresses for _, email, _ in leaders if email)
     assert page.count("a plain sum over fct_orders gives the same") == 5
 
 
-def test_the_page_asks_nothing_of_anybody_and_is_small(sample: tuple[Project, str]) -> None:
-    _, page = sample
+def test_the_page_asks_nothing_of_anybody_and_is_small(page: str) -> None:
     without_vega = page.replace(max(re.findall(r"<script>.*?</script>", page, re.DOTALL), key=len), "")
     assert not re.findall(r"""(?:src|href)=["'](?!#|data:)""", without_vega)
     assert len(page) < 3_000_000

@@ -191,6 +191,15 @@ class Project:
         """All of user_metrics, the columns of DESIGN.md's rule 9 in its order, by date and user."""
         return self.query(f"select {METRICS} from analytics.user_metrics order by date, user_id")
 
+    def rows_that_differ(self, other: Project) -> int:
+        """How many rows of user_metrics one project has and the other has not; for tables too large for lists."""
+        mine, others = (f"select {METRICS} from {name}.analytics.user_metrics" for name in ("mine", "others"))
+        with duckdb.connect() as connection:
+            connection.execute(f"attach '{self.database}' as mine (read_only)")
+            connection.execute(f"attach '{other.database}' as others (read_only)")
+            counts = [f"(select count(*) from ({a} except all {b}))" for a, b in ((mine, others), (others, mine))]
+            return int(connection.execute(f"select {' + '.join(counts)}").fetchall()[0][0])
+
 
 @contextmanager
 def working_folder(folder: Path) -> Iterator[None]:
