@@ -16,7 +16,7 @@ ONLINE_RETAIL = os.environ.get("ONLINE_RETAIL")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--histories", type=int, default=30, help="random histories to play")
+    parser.addoption("--histories", type=int, default=20, help="random histories to play")
     parser.addoption("--redshift-histories", type=int, default=5, help="random histories to play on Redshift")
     parser.addoption("--kills", type=int, default=15, help="builds to kill")
     parser.addoption("--seed", type=int, default=0, help="seed of the first history; 0 for a fresh one")
