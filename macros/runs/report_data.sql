@@ -6,12 +6,7 @@
 #}
 {% macro report_data(days=365, leaders=15) %}
     {% set metrics, users, loads = ref('user_metrics'), ref('dim_users'), ref('loads') %}
-    {% if not load_relation(metrics) or not load_relation(runs()) %}
-        {% do exceptions.raise_compiler_error(
-            "There is no " ~ metrics.schema ~ "." ~ metrics.identifier ~ " yet: run make build."
-        ) %}
-    {% endif %}
-    {% set first_date, last_date = query_row("select min(date), max(date) from " ~ metrics) %}
+    {% set first_date, last_date = built_dates() %}
     {% if not last_date %}
         {% do exceptions.raise_compiler_error("user_metrics is empty: the lake has no user yet.") %}
     {% endif %}
@@ -27,9 +22,9 @@
     {% set bands %}
         select
             case
-                when total_spent <= 0 then 'nothing' when total_spent < 10 then 'under 10'
-                when total_spent < 100 then 'under 100' when total_spent < 1000 then 'under 1,000'
-                when total_spent < 10000 then 'under 10,000' else 'more'
+                when total_spent <= 0 then 'nothing' when total_spent < 10 then '< 10'
+                when total_spent < 100 then '< 100' when total_spent < 1000 then '< 1,000'
+                when total_spent < 10000 then '< 10,000' else '10,000 +'
             end as band,
             min(total_spent) as least, count(*) as users, sum(total_spent) as spent
         from {{ metrics }} where {{ last }} group by 1 order by 2

@@ -3,11 +3,7 @@
     have, and what the last runs did. `user-metrics docs` runs it.
 #}
 {% macro site_facts() %}
-    {% set metrics, loads = ref('user_metrics'), ref('loads') %}
-    {% if not load_relation(metrics) or not load_relation(runs()) %}
-        {% do exceptions.raise_compiler_error("There is no " ~ metrics.schema ~ "." ~ metrics.identifier ~ " yet: run make build.") %}
-    {% endif %}
-    {% set first_date, last_date = query_row("select min(date), max(date) from " ~ metrics) %}
+    {% set first_date, last_date = built_dates() %}
     {% set facts = {
         'project': project_name, 'target': target.name, 'engine': target.type, 'first_date': first_date | string,
         'last_date': last_date | string if last_date else none, 'tables': [], 'runs': [],

@@ -15,10 +15,8 @@
 {% macro explained(user, date=none) %}
     {% set metrics, orders, users = ref('user_metrics'), ref('fct_orders'), ref('dim_users') %}
     {% set rejected, checked = ref('rejected_orders'), ref('int_orders_checked') %}
-    {% if not load_relation(metrics) %}
-        {% do exceptions.raise_compiler_error("There is no " ~ metrics.schema ~ "." ~ metrics.identifier ~ " yet: run make build.") %}
-    {% endif %}
-    {% set user, date = user | int, date or query_row("select max(date) from " ~ metrics)[0] %}
+    {% set last_date = built_dates()[1] %}
+    {% set user, date = user | int, date or last_date %}
     {% set stored = records(
         "select order_count, total_spent, last_order_at, spending_rank, _written_at from " ~ metrics
         ~ " where user_id = " ~ user ~ " and date = " ~ date_literal(date)

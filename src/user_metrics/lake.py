@@ -1,5 +1,6 @@
 """The tables of a lake and how a partition of one is written; README.md describes the layout."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,11 @@ def write_partition(partition: Path, table: str, rows: Sequence[Row]) -> Path:
     with duckdb.connect() as connection:
         connection.execute(f"create table load ({declaration(table)})")
         if rows:
-            columns = list(rows[0])
-            insert = f"insert into load ({', '.join(columns)}) values ({', '.join('?' * len(columns))})"
-            connection.executemany(insert, [list(row.values()) for row in rows])
+            # As one value: DuckDB takes a tenth of a millisecond to bind each.
+            connection.execute(
+                "insert into load by name select row.* from (select unnest(from_json_strict(?, ?)) as row)",
+                [json.dumps(rows, default=str), json.dumps([COLUMNS[table]])],
+            )
         file = str(unfinished).replace("'", "''")
         connection.execute(f"copy load to '{file}' (format parquet)")
     return unfinished.rename(partition / "part_0.parquet")

@@ -5,17 +5,16 @@ The page is whole in itself: charts are drawn in the browser by a copy of Vega t
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
-from importlib import resources
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import altair as alt
 import vl_convert
-from jinja2 import Environment
 from markupsafe import Markup
 
 from user_metrics.dbt_command import run
+from user_metrics.pages import filled_in
 from user_metrics.summary import masked
 
 Row = dict[str, Any]
@@ -34,13 +33,10 @@ def build(page: Path, target: str, show_emails: bool = False) -> Path:
 
 def render(data: Row, show_emails: bool = False) -> str:
     """The page, of what the macro report_data has printed; addresses are masked unless they are asked for."""
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(money=_money, thousands=_thousands)
-    template = environment.from_string((resources.files("user_metrics") / "report.html.jinja").read_text())
     charts = {name: json.loads(chart.to_json()) for name, chart in _charts(data).items()}
-    return template.render(
+    return filled_in(
+        "report.html.jinja",
         **data,
-        made_at=datetime.now(UTC),
         last=data["by_date"][-1],
         spent_by_all=sum(float(band["spent"]) for band in data["bands"]),
         shares=_shares(data["concentration"]),
@@ -69,7 +65,9 @@ def _charts(data: Row) -> dict[str, Chart]:
         "spend": _by_day(
             days, "spent", alt.Axis(format=",.0f"), spent=("spend", ",.2f")
         ).mark_area(line=True, opacity=0.25),
-        "orders": _by_day(days, "orders", COUNT, orders=("orders", ",")).mark_bar(binSpacing=0),
+        "orders": _by_day(
+            days, "orders", COUNT, orders=("orders", ",")
+        ).mark_area(line=True, opacity=0.25, interpolate="step"),
         "customers": _by_day(
             days, "active_users", COUNT, active_users=("ordered", ","), users=("of users", ",")
         ).mark_area(line=True, opacity=0.25),
@@ -127,7 +125,10 @@ def _cohorts(cohorts: list[Row]) -> alt.LayerChart:
         alt.Color("share:Q", legend=None, scale=alt.Scale(domain=[0, 1])),
         tooltip=[alt.Tooltip("signed_up:N", title="signed up"), *_tips(tips)],
     )
-    return shaded + place.mark_text().encode(alt.Text("share:Q", format=".0%"))
+    # On a phone a year has no room for figures; they show under the finger.
+    months = len({row["month"] for row in rows})
+    figures = place.mark_text(fontSize=alt.expr(f"width / {months} < 32 ? 0 : 11"))
+    return shaded + figures.encode(alt.Text("share:Q", format=".0%"))
 
 
 def _runs(runs: list[Row]) -> alt.Chart:
@@ -195,11 +196,3 @@ def _sparkline(values: list[float]) -> str:
     low, high = min(values), max(values)
     step, span = 100 / max(len(values) - 1, 1), (high - low) or 1
     return " ".join(f"{step * number:.1f},{19 - 18 * (value - low) / span:.1f}" for number, value in enumerate(values))
-
-
-def _money(amount: str | float | None) -> str:
-    return "" if amount is None else f"{float(amount):,.2f}"
-
-
-def _thousands(number: str | float) -> str:
-    return f"{int(float(number)):,}"

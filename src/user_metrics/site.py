@@ -8,17 +8,15 @@ import os
 import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import sqlglot
-from jinja2 import Environment
 from sqlglot import exp
 
 from user_metrics import report
 from user_metrics.dbt_command import run
+from user_metrics.pages import filled_in
 
 LINEAGE = Path("columns", "colibri-manifest.json")
 """Lies in every site, and tells it from other folders."""
@@ -80,9 +78,6 @@ def _qualified(sql: str, database: str, engine: str) -> str:
 
 def landing_page(facts: dict[str, Any]) -> str:
     """The first page, of what the macro site_facts has printed."""
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["thousands"] = "{:,}".format
-    template = environment.from_string((resources.files("user_metrics") / "landing_page.html.jinja").read_text())
     # What this project is for comes first.
     facts["tables"].sort(key=lambda table: (not table["name"].startswith("user_metrics"), table["name"]))
-    return template.render(**facts, made_at=datetime.now(UTC))
+    return filled_in("landing_page.html.jinja", **facts)

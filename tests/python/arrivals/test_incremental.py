@@ -9,10 +9,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from support.days import DAY, at, build, loaded, write_days
+from support.days import DAY, at, build, build_days, loaded, made, write_days
 from support.expectation import expected_metrics
 from support.histories import STATUSES
-from support.project import Project, order, user
+from support.project import BUILD, Project, order, user
 
 
 def mark(project: Project) -> None:
@@ -32,9 +32,7 @@ def written(project: Project) -> list[date]:
 
 @pytest.fixture
 def ten_days(project: Project) -> Project:
-    write_days(project, 10)
-    build(project)
-    return project
+    return made(project, build_days, 10)
 
 
 def test_unchanged_data_writes_nothing(ten_days: Project) -> None:
@@ -52,9 +50,9 @@ DBTS_OWN = re.compile(
 
 
 def test_a_build_of_unchanged_data_asks_few_questions(ten_days: Project) -> None:
-    ten_days.run("build")
+    ten_days.run(*BUILD)
     ten_days.statements.clear()
-    ten_days.run("build")
+    ten_days.run(*BUILD)
     bare = [re.sub(r"/\*.*?\*/", "", statement, flags=re.DOTALL).strip() for statement in ten_days.statements]
     questions = [statement for statement in bare if not DBTS_OWN.match(statement)]
     assert len([statement for statement in questions if "user_metrics_runs" in statement]) <= 2, "once a thread"
@@ -210,7 +208,7 @@ def test_lakes_that_have_little_in_them_build(project: Project) -> None:
     project.write_load("users", DAY[1], users[DAY[1]])
     build(project)
     assert project.metrics() == expected_metrics(users, {}, STATUSES, DAY[1])
-    project.run("build")
+    project.run(*BUILD)
 
 
 def test_a_run_opens_the_loads_that_are_new_of_a_year_and_one_base_partition(project: Project) -> None:

@@ -9,15 +9,13 @@ from datetime import date
 
 import pytest
 from dbt.cli.main import dbtRunnerResult
-from support.days import DAY, at, build, loaded, write_days
-from support.project import Project, failure, order, refusal, unhappy_tests, user
+from support.days import DAY, at, build, build_days, loaded, made, write_days
+from support.project import BUILD, Project, failure, order, refusal, unhappy_tests, user
 
 
 @pytest.fixture
 def five_days(project: Project) -> Project:
-    write_days(project, 5)
-    build(project)
-    return project
+    return made(project, build_days, 5)
 
 
 def spent(project: Project) -> int:
@@ -201,7 +199,7 @@ def many_orders(project: Project, ids: range) -> dbtRunnerResult:
     """Builds with these orders in the load of the last day."""
     rows = [order(id, 1, "10.00", "completed", at(DAY[4]), at(DAY[4]), loaded(DAY[4])) for id in ids]
     project.write_load("orders", DAY[4], rows)
-    return project.invoke("build")
+    return project.invoke(*BUILD)
 
 
 def test_a_load_that_has_lost_most_of_its_rows_stops_before_user_metrics(five_days: Project) -> None:
@@ -232,9 +230,9 @@ def test_a_first_build_of_mostly_rejected_rows_fails(project: Project) -> None:
     write_days(project, 9)
     rows = [order(id, 1, None, "completed", at(DAY[0]), at(DAY[0]), loaded(DAY[0])) for id in range(400)]
     project.write_load("orders", DAY[0], rows)
-    result = project.invoke("build")
+    result = project.invoke(*BUILD)
     assert "assert_few_rows_are_rejected" in unhappy_tests(result)
-    assert not project.has("user_metrics"), "it was built nevertheless"
+    assert "user_metrics" not in project.tables(), "it was built nevertheless"
 
 
 def test_an_older_database_is_told_to_refresh(five_days: Project) -> None:
@@ -243,7 +241,7 @@ def test_an_older_database_is_told_to_refresh(five_days: Project) -> None:
         five_days.execute(f"alter table analytics.{table} drop column _stamp")
         five_days.execute(f"drop table analytics.{table}_loads")
     assert "was made by an older version of this project: run once with --full-refresh" in refusal(five_days)
-    five_days.run("build", "--full-refresh")
+    five_days.run(*BUILD, "--full-refresh")
     assert spent(five_days) == 50
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import duckdb
 import pytest
-from support.days import DAY, at, build, loaded, write_days
-from support.project import PARSED, ROOT, Project, failure, order, refusal, user
+from support.days import DAY, at, build, build_days, loaded, made, write_days
+from support.project import BUILD, PARSED, ROOT, Project, failure, order, refusal, user
 
 STAMP = "timestamp '2024-01-10 09:00:00'"
 STAMPS = dict.fromkeys(("created_at", "updated_at", "_loaded_at"), STAMP)
@@ -20,20 +20,10 @@ USER = {"id": "1::bigint", "email": "'1@x.org'", **STAMPS}
 FILES = {table: f"{table}/date={DAY[9]}/part_0.parquet" for table in ("users", "orders")}
 
 
-@pytest.fixture(scope="module")
-def nine_days(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Nine days that are built, which no test changes."""
-    project = Project(tmp_path_factory.mktemp("nine_days"))
-    write_days(project, 9)
-    build(project)
-    return project
-
-
 @pytest.fixture
-def built(nine_days: Project, tmp_path: Path) -> Project:
-    """Nine days that are built, for one test."""
-    shutil.copytree(nine_days.folder, tmp_path, dirs_exist_ok=True)
-    return Project(tmp_path)
+def built(project: Project) -> Project:
+    """Nine days that are built."""
+    return made(project, build_days, 9)
 
 
 def write_file(project: Project, table: str, **columns: str | None) -> Path:
@@ -271,7 +261,7 @@ def test_a_row_from_beyond_the_calendar_is_rejected(built: Project, column: str,
 )
 def test_an_amount_that_cannot_be_summed_is_rejected(built: Project, amount: str, reason: str | None) -> None:
     write_file(built, "orders", amount=f"{amount}::decimal(18, 2)")
-    result = built.invoke("build", max_rejected_share=1)
+    result = built.invoke(*BUILD, max_rejected_share=1)
     assert result.success, failure(result)
     rejected = built.query("select order_id, _load_date, rejection_reason from analytics.rejected_orders")
     assert rejected == ([(77, DAY[9], reason)] if reason else [])
@@ -283,7 +273,7 @@ def test_orders_that_together_cannot_be_summed_are_told_before_user_metrics_is_b
     before = built.metrics()
     usual = order(0, 1, "999999999999.99", "completed", NINE, NINE, loaded(DAY[9]))
     built.write_load("orders", DAY[9], [{**usual, "id": id} for id in range(100, 10_101)])
-    assert "assert_totals_can_be_summed: Got 1 result" in failure(built.invoke("build"))
+    assert "assert_totals_can_be_summed: Got 1 result" in failure(built.invoke(*BUILD))
     assert built.metrics() == before
 
 
@@ -395,7 +385,7 @@ def test_rows_that_cannot_be_placed_are_set_aside_with_a_reason(built: Project) 
     built.write_load(
         "users", DAY[9], [late, *(user(id, None, at(DAY[9]), at(DAY[9]), loaded(DAY[9])) for id in range(200, 400))]
     )
-    result = built.run("build")
+    result = built.run(*BUILD)
     warned = [line.node.name for line in result.result if line.status == "warn"]
     assert warned == ["assert_no_row_is_rejected"]
     reasons = "select rejection_reason from analytics.rejected_{} order by 1"

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 from support.days import DAY, at, loaded, write_days
-from support.project import ROOT, Project, failure, order, user, working_folder
+from support.project import BUILD, ROOT, Project, failure, order, user, working_folder
 from typer.testing import CliRunner, Result
 
 from user_metrics.cli import app
@@ -141,26 +141,26 @@ def test_people_get_tables_and_a_verdict(bad_lake: Path) -> None:
 
 
 def test_what_stops_a_build_is_an_error_and_nothing_else_is(bad_lake: Path, project: Project) -> None:
-    assert not project.invoke("build").success
+    assert not project.invoke(*BUILD).success
     shutil.rmtree(bad_lake / "users" / "date=2042-01-06")
     shutil.rmtree(bad_lake / "orders" / f"date={DAY[7]}")
     for name in (f"date={DAY[6]}/_part_2.parquet", "notes.csv", f"date={DAY[6]}/part_1.parquet"):
         (bad_lake / "orders" / name).unlink()
     left = [finding[1] for finding in findings(bad_lake) if finding[0] == "error"]
     assert left == ["rejected", "statuses"] or left == ["statuses", "rejected"]
-    said = failure(project.invoke("build", max_vanished_share=1))
+    said = failure(project.invoke(*BUILD, max_vanished_share=1))
     assert "assert_statuses_are_known" in said
     usual = order(1, 1, "10.00", "completed", at(DAY[6]), at(DAY[6]), loaded(DAY[6]))
     project.write_load("orders", DAY[6], [{**usual, "id": None}, *({**usual, "id": id} for id in range(60, 62))])
     assert [finding[1] for finding in findings(bad_lake) if finding[0] == "error"] == ["rejected"]
-    assert "assert_few_rows_are_rejected" in failure(project.invoke("build", max_vanished_share=1))
+    assert "assert_few_rows_are_rejected" in failure(project.invoke(*BUILD, max_vanished_share=1))
     assert findings(bad_lake, "--vars", "{max_rejected_share: 0.5}").keys() == {
         ("warning", "gaps", "users", "has no load for a date between its first and its last"),
         ("warning", "gaps", "orders", "has no load for a date between its first and its last"),
         ("warning", "rejected", "orders", "is rejected (12.5 %): id is null"),
         ("warning", "times", "users", "was updated before it was created"),
     }
-    project.run("build", max_rejected_share=0.5, max_vanished_share=1)
+    project.run(*BUILD, max_rejected_share=0.5, max_vanished_share=1)
 
 
 def test_an_empty_lake_is_a_warning(project: Project) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.days import write_days
-from support.project import ROOT, Project, failure
+from support.project import BUILD, ROOT, Project, failure
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def test_a_folder_that_cannot_be_made_is_named(project: Project) -> None:
 def test_a_missing_folder_is_made(project: Project) -> None:
     write_days(project, 2)
     project.database = project.folder / "not" / "there" / "user_metrics.duckdb"
-    project.run("build")
+    project.run(*BUILD)
     assert len(project.metrics()) == 4
 
 
@@ -73,7 +73,7 @@ def test_a_file_that_is_open_elsewhere_is_refused(project: Project) -> None:
     with opened_elsewhere(project.database):
         assert said in refusal(project, project.database)
     write_days(project, 2)
-    project.run("build")
+    project.run(*BUILD)
 
 
 @pytest.mark.parametrize("name", ["DUCKDB_PATH", "LAKE_URI"])

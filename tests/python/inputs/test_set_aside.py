@@ -6,8 +6,8 @@ from typing import Any
 
 import duckdb
 import pytest
-from support.days import DAY, at, build, loaded, write_days
-from support.project import Project, failure, order, unhappy_tests
+from support.days import DAY, at, build, build_days, loaded, made
+from support.project import BUILD, Project, failure, order, unhappy_tests
 
 from user_metrics.lake import Row
 
@@ -16,9 +16,7 @@ ANY_SHARE = {"max_rejected_share": 1, "max_vanished_share": 1}
 
 @pytest.fixture
 def five_days(project: Project) -> Project:
-    write_days(project, 5)
-    build(project)
-    return project
+    return made(project, build_days, 5)
 
 
 def an_order(id: int | None, **columns: Any) -> Row:
@@ -77,7 +75,7 @@ def test_rejected_rows_are_found_whatever_was_built_first(five_days: Project) ->
 
 def test_rejected_rows_can_be_seen_when_there_are_too_many(five_days: Project) -> None:
     five_days.write_load("orders", DAY[4], [an_order(None), an_order(4)])
-    result = five_days.invoke("build")
+    result = five_days.invoke(*BUILD)
     assert "assert_few_rows_are_rejected" in failure(result)
     assert rejected(five_days) == [(None, DAY[4], "id is null")]
 
@@ -136,7 +134,7 @@ def test_statuses_that_are_unknown_are_listed_with_their_counts(
 ) -> None:
     statuses = {70: "lost", 71: "on hold", 72: "on hold", 73: "completed", 74: None}
     five_days.write_load("orders", DAY[4], [an_order(id, status=status) for id, status in statuses.items()])
-    result = five_days.invoke("build", **ANY_SHARE)
+    result = five_days.invoke(*BUILD, **ANY_SHARE)
     assert "assert_statuses_are_known: Got 3 results" in failure(result)
     said = "Statuses of orders that seeds/order_statuses.csv does not have: on hold (2), lost (1), null (1). Add them"
     assert said in capsys.readouterr().out
@@ -155,13 +153,13 @@ def test_signs_that_go_against_the_status_are_a_warning(five_days: Project, caps
             an_order(75, amount="0.00"),
         ],
     )
-    found = unhappy_tests(five_days.run("build", **ANY_SHARE))
+    found = unhappy_tests(five_days.run(*BUILD, **ANY_SHARE))
     assert "assert_signs_follow_status" in found
     said = "Orders whose amount has an unlikely sign: returned and positive (2), completed and negative (1). docs/your"
     assert said in capsys.readouterr().out
 
 
 def test_nothing_is_said_of_orders_that_are_right(five_days: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    assert unhappy_tests(five_days.run("build")) == set()
+    assert unhappy_tests(five_days.run(*BUILD)) == set()
     assert "unlikely sign" not in (said := capsys.readouterr().out)
     assert "Statuses of orders" not in said

@@ -169,8 +169,9 @@ class Walk:
 
 
 @pytest.fixture
-def walk(warehouse: RedshiftProject) -> Iterator[Walk]:
+def walk(warehouse: RedshiftProject, monkeypatch: pytest.MonkeyPatch) -> Iterator[Walk]:
     """A database without a schema, and none of the two users."""
+    monkeypatch.setenv("DBT_EXCLUDE_RESOURCE_TYPES", "unit_test")
     warehouse.execute("drop schema raw cascade")
     yield Walk(warehouse)
     server = warehouse.server

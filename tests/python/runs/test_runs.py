@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.days import DAY, at, build, loaded, write_days
-from support.project import Project, order, unhappy_tests, user
+from support.days import DAY, at, build, loaded, made, write_days
+from support.project import BUILD, Project, order, unhappy_tests, user
+
+
+def five_days_tested(project: Project) -> None:
+    write_days(project, 5)
+    project.run(*BUILD)
 
 
 @pytest.fixture
 def five_days(project: Project) -> Project:
-    write_days(project, 5)
-    project.run("build")
-    return project
+    return made(project, five_days_tested)
 
 
 def last_run(project: Project, columns: str = "summary") -> Any:
@@ -77,7 +80,7 @@ def test_why_dates_were_written_for_other_reasons(five_days: Project) -> None:
 
 def test_a_run_that_failed_is_written_down(five_days: Project) -> None:
     correct(five_days, 2, status="lost")
-    assert not five_days.invoke("build").success
+    assert not five_days.invoke(*BUILD).success
     summary, failed, is_clean = last_run(five_days, "summary, tests_failed, is_clean")
     assert summary.endswith("1 failed; stopped at assert_statuses_are_known.")
     assert "No date of user_metrics was written; 1 load read;" in summary
@@ -93,19 +96,19 @@ def test_a_failed_test_stays_red_until_the_row_is_repaired(five_days: Project) -
     five_days.execute(f"update analytics.user_metrics set spending_rank = 7 where date = '{DAY[5]}'")
     for days in (6, 7, 8):
         write_days(five_days, days)
-        assert "assert_ranks_follow_spend" in unhappy_tests(five_days.invoke("build"))
-    assert unhappy_tests(five_days.invoke("build", restate_from=str(DAY[5]))) == set()
+        assert "assert_ranks_follow_spend" in unhappy_tests(five_days.invoke(*BUILD))
+    assert unhappy_tests(five_days.invoke(*BUILD, restate_from=str(DAY[5]))) == set()
     assert last_run(five_days, "is_clean") == (True,)
     five_days.execute(f"update analytics.user_metrics set spending_rank = 7 where date = '{DAY[5]}'")
-    assert unhappy_tests(five_days.invoke("build")) == set(), "dates that passed are tested again"
+    assert unhappy_tests(five_days.invoke(*BUILD)) == set(), "dates that passed are tested again"
 
 
 def test_vanished_rows_stay_red_until_they_are_accepted(five_days: Project) -> None:
     five_days.write_load("orders", DAY[4], [])
     for _ in range(2):
-        assert "assert_few_rows_have_vanished" in unhappy_tests(five_days.invoke("build"))
-    assert unhappy_tests(five_days.run("build", max_vanished_share=1)) == {"assert_no_row_has_vanished"}
-    assert unhappy_tests(five_days.run("build")) == set()
+        assert "assert_few_rows_have_vanished" in unhappy_tests(five_days.invoke(*BUILD))
+    assert unhappy_tests(five_days.run(*BUILD, max_vanished_share=1)) == {"assert_no_row_has_vanished"}
+    assert unhappy_tests(five_days.run(*BUILD)) == set()
 
 
 def test_the_last_runs_are_shown(five_days: Project, capsys: pytest.CaptureFixture[str]) -> None:

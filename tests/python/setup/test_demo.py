@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from support.project import ROOT, Project
+from support.project import BUILD, ROOT, Project
 from typer.testing import CliRunner
 
 from user_metrics.cli import app
@@ -106,7 +106,7 @@ def test_a_lake_of_somebody_else_is_not_written_to(tmp_path: Path) -> None:
 
 def test_the_sample_builds_and_is_shown(project: Project) -> None:
     write_lake(project.lake, LAST_DATE, days=30)
-    project.run("build")
+    project.run(*BUILD)
     said = CliRunner().invoke(app, ["summary", "--database", str(project.database)]).output
     leader = project.query(
         f"select user_id, total_spent from analytics.user_metrics where date = '{LAST_DATE}' and spending_rank = 1"

@@ -57,23 +57,37 @@ def test_the_landing_page_leads_to_the_documentation_of_a_column(site: Path, pag
     expect(page.get_by_text("Spend so far, in the shop's currency").first).to_be_visible()
 
 
-def test_the_lineage_of_tables_is_drawn(site: Path, page: Page) -> None:
+def test_the_lineage_of_tables_leads_to_the_documentation_of_columns(site: Path, page: Page) -> None:
     page.goto((site / "index.html").as_uri())
     page.get_by_role("link", name="Lineage of tables").click()
-    page.wait_for_function("document.querySelectorAll('canvas').length > 0")
-    drawn = page.evaluate(
-        """() => [...document.querySelectorAll('canvas')].some(canvas => {
-            const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-            return pixels.some(value => value > 0);
-        })"""
+    graph = page.locator("#cy")
+    expect(graph.locator("canvas").last).to_be_visible()
+    page.wait_for_timeout(500)  # until the graph has found its size
+    in_graph = graph.evaluate(
+        """graph => {
+            const node = graph._cyreg.cy.getElementById('model.daily_user_metrics.user_metrics');
+            return {visible: node.visible(), ...node.renderedPosition()};
+        }"""
     )
-    assert drawn
+    assert in_graph.pop("visible")
+    graph.click(button="right", position=in_graph)
+    page.get_by_text("View documentation").click()
+    expect(page.get_by_text("Spend so far, in the shop's currency").first).to_be_visible()
+    assert page.url.endswith("user_metrics.user_metrics")
 
 
 def test_the_lineage_of_columns_shows_where_total_spent_comes_from(site: Path, page: Page) -> None:
-    page.goto((site / "columns" / "index.html").as_uri())
-    expect(page.get_by_text("user_metrics_report").first).to_be_visible()
-    expect(page.get_by_text("total_spent").first).to_be_visible()
+    page.goto((site / "index.html").as_uri())
+    page.get_by_role("link", name="Lineage of columns").click()
+    # What has to do with the column is animated.
+    path = page.locator(".react-flow__edge.animated")
+    for edge in (
+        "stg_orders to model.daily_user_metrics.int_orders_checked",
+        "int_orders_checked to model.daily_user_metrics.fct_orders",
+        "fct_orders to model.daily_user_metrics.user_metrics",
+    ):
+        expect(path.and_(page.get_by_label(edge))).to_have_count(1)
+    expect(path.and_(page.get_by_label("model.daily_user_metrics.loads"))).to_have_count(0)
 
 
 def test_the_report_draws_its_charts(site: Path, page: Page) -> None:

@@ -320,14 +320,14 @@ class History:
 
     def copy(self, step: Copy) -> None:
         """Copies a table away."""
-        if self.project.has(step.model):
+        if step.model in self.project.tables():
             self.project.execute(f"drop table if exists raw.copy_of_{step.model}")
             self.project.execute(f"create table raw.copy_of_{step.model} as select * from analytics.{step.model}")
             self.copies.add(step.model)
 
     def restore(self, step: Restore) -> None:
         """Puts the copy back."""
-        if step.model in self.copies and self.project.has(step.model):
+        if step.model in self.copies and step.model in self.project.tables():
             self.project.execute(f"delete from analytics.{step.model}")
             self.project.execute(f"insert into analytics.{step.model} select * from raw.copy_of_{step.model}")
             self.restored.add(step.model)
@@ -352,17 +352,18 @@ class History:
 
     def run(self, step: Run) -> None:
         """Runs dbt, which must be refused when loads are missing, and compares."""
-        if "user_metrics" in step.models and not all(map(self.project.has, TABLES.values())):
+        there = self.project.tables()
+        if "user_metrics" in step.models and not there.issuperset(TABLES.values()):
             step = Run(run_date=step.run_date)
-        if step.empty and not self.project.has("user_metrics"):
+        if step.empty and "user_metrics" not in there:
             return
-        is_refused, may_be_refused = self.refuses(step)
+        is_refused, may_be_refused = self.refuses(step, there)
         arguments = [*["--full-refresh"][: step.full_refresh], *["--empty"][: step.empty]]
         days = {"run_date": step.run_date, "restate_from": step.restate_from}
         variables: dict[str, Any] = {name: str(on(day)) for name, day in days.items() if day is not None}
         if step.accept:
             variables["accept_missing_loads"] = True
-        rebuilt = {table for table, reader in TABLES.items() if step.full_refresh or not self.project.has(reader)}
+        rebuilt = {table for table, reader in TABLES.items() if step.full_refresh or reader not in there}
         if is_refused:
             assert "no longer has" in self.refusal(step.models, *arguments, **variables)
             return
@@ -407,13 +408,13 @@ class History:
             del self.away[table][load_date]
             self.read[table].discard(load_date)
 
-    def refuses(self, step: Run) -> tuple[bool, bool]:
+    def refuses(self, step: Run, there: set[str]) -> tuple[bool, bool]:
         """Whether a run must be refused, and whether it may be, as loads that were read are away."""
         must = may = False
         for table, reader in TABLES.items():
             gone = self.read[table] & set(self.away[table])
             fresh = gone - self.archived[table]
-            is_rebuilt = reader in step.models and (step.full_refresh or not self.project.has(reader))
+            is_rebuilt = reader in step.models and (step.full_refresh or reader not in there)
             is_archive = fresh and self.lake[table] and max(fresh) < min(self.lake[table])
             must |= bool(gone and is_rebuilt) or bool(fresh and not is_archive)
             may |= bool(gone) and reader in self.restored
@@ -421,7 +422,7 @@ class History:
 
     def refusal(self, models: tuple[str, ...] = MODELS, *arguments: str, **variables: Any) -> str:
         """Why a run was refused, which has changed nothing."""
-        before = self.project.metrics() if self.project.has("user_metrics") else None
+        before = self.project.metrics() if "user_metrics" in self.project.tables() else None
         result = self.project.invoke("run", "--select", *models, *arguments, **variables)
         assert not result.success, "the run was not refused"
         assert before is None or self.project.metrics() == before

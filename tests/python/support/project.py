@@ -40,6 +40,9 @@ METRICS = (
 )
 
 
+BUILD = ("build", "--exclude-resource-type", "unit_test")
+"""All that is built and tested; unit tests, which know nothing of the data, are run where they are looked at."""
+
 PARSED: dict[tuple[Path, str], Manifest] = {}
 """The manifest of each project folder and target that this process has parsed; it holds the target's macros."""
 
@@ -182,10 +185,10 @@ class Project:
         with duckdb.connect(str(self.database)) as connection:
             connection.execute(sql)
 
-    def has(self, model: str) -> bool:
-        """Whether the table of a model is there."""
-        tables = self.query("select table_name from information_schema.tables where table_schema = 'analytics'")
-        return (model,) in tables
+    def tables(self) -> set[str]:
+        """The models whose tables or views are there."""
+        found = self.query("select table_name from information_schema.tables where table_schema = 'analytics'")
+        return {name for (name,) in found}
 
     def metrics(self) -> list[tuple[Any, ...]]:
         """All of user_metrics, the columns of DESIGN.md's rule 9 in its order, by date and user."""

@@ -99,23 +99,24 @@ class Copy:
         keys = re.findall(r"(access_key_id|secret_access_key) '([^']*)'", self.options)
         return self.s3.client(**{f"aws_{name}": key for name, key in keys})
 
-    def check(self) -> str:
+    def check(self, files: list[str]) -> str:
         """A statement that fails, and says why, if Redshift would refuse a file for its columns."""
         names = _array(self.columns) if self.columns else "null"
         calls = []
-        for file in self.files():
+        for file in files:
             found = DUCKDB.cursor().read_parquet(file, hive_partitioning=False).types
             types = _array([_redshift_type(str(type)) for type in found])
             calls.append(f"call pg_catalog.check_copy({_text(self.table)}, {names}, {_text(file)}, {types});")
         return f"do $check$ begin {' '.join(calls)} end $check$"
 
-    def rows(self) -> bytes:
-        """The rows of the files as CSV, columns by position."""
-        with tempfile.TemporaryDirectory() as folder:
-            target = Path(folder) / "rows.csv"
-            rows = DUCKDB.cursor().read_parquet(self.files(), hive_partitioning=False)
-            rows.write_csv(str(target), header=False, na_rep="\\N", quotechar='"', escapechar='"')
-            return target.read_bytes()
+
+def rows_of(files: list[str]) -> bytes:
+    """The rows of some files as CSV, columns by position."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "rows.csv"
+        rows = DUCKDB.cursor().read_parquet(files, hive_partitioning=False)
+        rows.write_csv(str(target), header=False, na_rep="\\N", quotechar='"', escapechar='"')
+        return target.read_bytes()
 
 
 def parse_copy(sql: str, s3: S3, downloads: Path) -> Copy | None:

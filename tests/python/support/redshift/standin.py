@@ -29,7 +29,7 @@ from typing import Any
 import duckdb
 import psycopg2
 from support.redshift.dialect import SHIM, failure, translate
-from support.redshift.parquet_copy import Copy, parse_copy
+from support.redshift.parquet_copy import Copy, parse_copy, rows_of
 from support.redshift.s3 import S3
 
 DATABASE, USER = "dev", "dbt"
@@ -320,9 +320,6 @@ class RedshiftStandIn:
                 body = b"\0".join([name, translated.encode(), types])
             elif kind == b"B":
                 session.bound = body.split(b"\0", 2)[1]
-                _, copy = session.prepared[session.bound]
-                if copy:
-                    before = _check_messages(session, await asyncio.to_thread(_check, copy))
             elif kind == b"E":
                 text, copy = session.prepared[session.bound]
                 statement = Statement(session.number, text)
@@ -332,7 +329,8 @@ class RedshiftStandIn:
                         return
                     await asyncio.to_thread(fault.action)
                 if copy:
-                    after = await asyncio.to_thread(_row_messages, copy)
+                    check, after = await asyncio.to_thread(_read, copy)
+                    before = _check_messages(session, check)
             session.server_writer.write(before + _message(kind, body) + after)
             await session.server_writer.drain()
 
@@ -378,12 +376,13 @@ def _message(kind: bytes, body: bytes = b"") -> bytes:
     return kind + struct.pack("!I", len(body) + 4) + body
 
 
-def _check(copy: Copy) -> str:
-    """A statement that fails unless Redshift would load the files."""
+def _read(copy: Copy) -> tuple[str, bytes]:
+    """A statement that fails unless Redshift would load the files, and the messages of their rows."""
     try:
-        return copy.check()
+        files = copy.files()
+        return copy.check(files), _message(b"d", rows_of(files)) + _message(b"c")
     except UNREADABLE as error:
-        return failure(f"COPY: {error}")
+        return failure(f"COPY: {error}"), b""
 
 
 def _check_messages(session: Session, statement: str) -> bytes:
@@ -396,12 +395,3 @@ def _check_messages(session: Session, statement: str) -> bytes:
         + _message(b"B", name + name + bytes(6))
         + _message(b"E", name + bytes(4))
     )
-
-
-def _row_messages(copy: Copy) -> bytes:
-    """CopyData and CopyDone with the rows of the files; CopyFail when they cannot be read."""
-    try:
-        rows = copy.rows()
-    except UNREADABLE as error:
-        return _message(b"f", str(error).encode() + b"\0")
-    return _message(b"d", rows) + _message(b"c")
