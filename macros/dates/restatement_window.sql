@@ -1,13 +1,18 @@
 {#
-    The dates that this run of user_metrics writes, and the revisions that it takes in.
+    What this run of user_metrics writes, and the revisions that it takes in.
 
     It starts at the earliest of: the first date that a revision not yet taken in affects, the day after the
     last date built, and restate_from. It ends at the calendar end: the latest of run_date, the newest load and the last
     date built. When nothing has changed, it starts the day after it ends.
 
+    On dates that have been built, it writes the rows of the users that changed_users() has; from whole_from on, everybody's.
+    That is from the start on when it is not known who has changed: where a table was rebuilt, where restate_from asks for
+    whole dates, and where an order changes that has had more users than its row names.
+
     metrics, orders, users, loads: relations of user_metrics, fct_orders, dim_users and loads
-    Returns: dict of first_date, last_date, base_date (the day before first_date; texts YYYY-MM-DD),
-    orders_revision and users_revision (integers)
+    Returns: dict of first_date, whole_from, last_date, base_date and carried_date (the days before first_date and
+    whole_from; all texts YYYY-MM-DD), orders_taken_in and users_taken_in (the revisions so far), orders_revision and
+    users_revision (the new ones; integers)
 #}
 {% macro restatement_window(metrics, orders, users, loads) %}
     {% do wait_for_other_writers() %}
@@ -16,25 +21,53 @@
     {% if not is_ready %}
         {# While dbt parses, and for `dbt compile` before the first build: nothing to write. #}
         {% do return({
-            'first_date': '2000-01-02', 'base_date': '2000-01-01', 'last_date': '2000-01-01',
-            'orders_revision': 0, 'users_revision': 0,
+            'first_date': '2000-01-02', 'whole_from': '2000-01-02', 'last_date': '2000-01-01',
+            'base_date': '2000-01-01', 'carried_date': '2000-01-01',
+            'orders_taken_in': 0, 'users_taken_in': 0, 'orders_revision': 0, 'users_revision': 0,
         }) %}
     {% endif %}
     {% set state = query_row(restatement_state(load_relation(metrics), orders, users, loads)) %}
     {% set last_date = [state.last_date, state.newest_load_date, python_date(var('run_date'))] | select | max %}
     {% set last_date = last_date or python_date(var('earliest_date')) - one_day %}
+    {% set restate_from = python_date(var('restate_from')) %}
     {% set starts = [last_date + one_day, affected_from(state, 'users')] %}
     {% if is_incremental() and state.last_date %}
-        {% do starts.extend([state.last_date + one_day, affected_from(state, 'orders'), python_date(var('restate_from'))]) %}
+        {% do starts.extend([state.last_date + one_day, affected_from(state, 'orders'), restate_from]) %}
     {% endif %}
     {% set first_date = starts | select | min %}
-    {% do return({
+    {% set whole_from = first_date %}
+    {% if is_incremental() and state.last_date and not was_rebuilt(state, 'users') and not was_rebuilt(state, 'orders')
+        and not state.someone_unknown and not (restate_from and restate_from <= state.last_date) %}
+        {% set whole_from = state.last_date + one_day %}
+    {% endif %}
+    {% set window = {
         'first_date': first_date | string,
-        'base_date': (first_date - one_day) | string,
+        'whole_from': whole_from | string,
         'last_date': last_date | string,
+        'base_date': (first_date - one_day) | string,
+        'carried_date': (whole_from - one_day) | string,
+        'orders_taken_in': state.orders_taken_in | int,
+        'users_taken_in': state.users_taken_in | int,
         'orders_revision': state.orders_newest | int,
         'users_revision': state.users_newest | int,
-    }) %}
+    } %}
+    {% do known_to_this_run().update({'restatement_window': window}) %}
+    {% do return(window) %}
+{% endmacro %}
+
+
+{#
+    A query of the users whose rows up to the window's carried_date may no longer be right: those with a newer version,
+    those with an order that has changed, and those who have lost one.
+#}
+{% macro changed_users(window) %}
+    {% set orders = "from " ~ ref('fct_orders') ~ " where _revision > " ~ window.orders_taken_in %}
+    {% set until = "_affected_from <= " ~ date_literal(window.carried_date) if window.first_date < window.whole_from else "1 = 0" %}
+    select user_id from {{ ref('dim_users') }} where _revision > {{ window.users_taken_in }} and {{ until }}
+    union
+    select user_id {{ orders }} and {{ until }} and user_id is not null
+    union
+    select _former_user_id {{ orders }} and {{ until }} and _former_user_id is not null
 {% endmacro %}
 
 
@@ -53,15 +86,17 @@
 
 
 {#
-    A query of one row: the last date built, the revisions taken in so far (0 when user_metrics is built from nothing),
-    the newest load, and of orders and users the oldest and the newest revision and the earliest date that those not yet
-    taken in affect. All rows of the last date were written by one run.
+    A query of one row: the last date built, the revisions taken in so far (0 when user_metrics is built from nothing; the
+    newest that a row of the last date has), the newest load, of orders and users the oldest and the newest revision and the
+    earliest date that those not yet taken in affect, and whether they affect someone who is no longer known.
 #}
 {% macro restatement_state(metrics, orders, users, loads) %}
     with built as (
         {% if metrics %}
-        select date as last_date, _orders_revision as orders_taken_in, _users_revision as users_taken_in
+        select
+            date as last_date, max(_orders_revision) as orders_taken_in, max(_users_revision) as users_taken_in
         from {{ metrics }}
+        group by date
         order by date desc
         limit 1
         {% else %}
@@ -79,7 +114,10 @@
 
     select
         (select max(last_date) from built) as last_date,
-        (select max(load_date) from {{ loads }}) as newest_load_date
+        (select max(load_date) from {{ loads }}) as newest_load_date,
+        exists (
+            select 1 from {{ orders }} where _had_more_users and _revision > (select taken_in.orders from taken_in)
+        ) as someone_unknown
         {% for table, relation in {'orders': orders, 'users': users}.items() %}
         , taken_in.{{ table }} as {{ table }}_taken_in,
         {{ table }}.oldest as {{ table }}_oldest,
@@ -98,15 +136,17 @@
 {% endmacro %}
 
 
-{#
-    The earliest date that what is new in a table (orders, users) affects, none for nothing. When every row is newer than
-    what was taken in, or none reaches it, the table was rebuilt or restored from a copy; rows that have gone left no
-    trace, so everything is affected.
-#}
+{# The earliest date that what is new in a table (orders, users) affects, none for nothing. #}
 {% macro affected_from(state, table) %}
+    {% do return(python_date(var('earliest_date')) if was_rebuilt(state, table) else state[table ~ '_affected_from']) %}
+{% endmacro %}
+
+
+{#
+    Whether a table was rebuilt, or restored from a copy: every row is newer than what was taken in, or none reaches it. Rows
+    that have gone left no trace, so everything is affected.
+#}
+{% macro was_rebuilt(state, table) %}
     {% set taken_in, oldest, newest = state[table ~ '_taken_in'], state[table ~ '_oldest'], state[table ~ '_newest'] %}
-    {% if taken_in and (oldest is none or oldest > taken_in or newest < taken_in) %}
-        {% do return(python_date(var('earliest_date'))) %}
-    {% endif %}
-    {% do return(state[table ~ '_affected_from']) %}
+    {% do return(taken_in and (oldest is none or oldest > taken_in or newest < taken_in)) %}
 {% endmacro %}

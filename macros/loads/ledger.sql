@@ -56,16 +56,26 @@
 {% macro make_ledgers() %}
     {% set readers = readers() %}
     {% if execute and is_build() %}
-        {% for reader in readers.values() if not load_relation(ledger_of(reader)) %}
-            {% set stored = load_relation(reader) if not will_be_rebuilt(reader) %}
-            {% if stored and '_stamp' not in adapter.get_columns_in_relation(stored) | map(attribute='name') %}
+        {% for reader in readers.values() %}
+            {% set stored = load_relation(reader) if is_selected(reader.identifier) and not will_be_rebuilt(reader) %}
+            {% if stored and lacks_columns(stored) %}
                 {% do exceptions.raise_compiler_error(
                     stored ~ " was made by an older version of this project: run once with --full-refresh."
                 ) %}
             {% endif %}
-            {% do make_bookkeeping(ledger_of(reader)) %}
+            {% do make_bookkeeping(ledger_of(reader)) if not load_relation(ledger_of(reader)) %}
         {% endfor %}
     {% endif %}
+{% endmacro %}
+
+
+{# Whether a table of a model's lacks columns that the model declares. #}
+{% macro lacks_columns(stored) %}
+    {% set there = stored_columns(stored) %}
+    {% for column in graph.nodes['model.' ~ project_name ~ '.' ~ stored.identifier].columns if column not in there %}
+        {% do return(true) %}
+    {% endfor %}
+    {% do return(false) %}
 {% endmacro %}
 
 

@@ -13,6 +13,25 @@
 {% endmacro %}
 
 
+{#
+    The names of the columns that a table had when this run began, asked once for all tables. dbt's own way asks for each, and
+    begins a transaction, which a hook would have to end.
+#}
+{% macro stored_columns(relation) %}
+    {% set known, columns = known_to_this_run(), [] %}
+    {% if 'columns' not in known %}
+        {% do known.update({'columns': run_query(
+            "select table_name, column_name from information_schema.columns where table_schema = '" ~ relation.schema ~ "'"
+            ~ " and table_catalog = '" ~ relation.database ~ "'"
+        ).rows}) %}
+    {% endif %}
+    {% for table_name, column_name in known.columns if table_name == relation.identifier %}
+        {% do columns.append(column_name) %}
+    {% endfor %}
+    {% do return(columns) %}
+{% endmacro %}
+
+
 {# A query of no rows with columns as YAML declares them: a dict of name to {name, data_type}. #}
 {% macro no_rows(columns) %}
     select * from ({{ get_empty_schema_sql(columns) }}) as typed

@@ -21,3 +21,15 @@
     {% do adapter.commit() %}
     {% do adapter.cache_added(relation) %}
 {% endmacro %}
+
+
+{# Adds the columns that such a table, made by an older version of this project, has not. #}
+{% macro complete_bookkeeping(relation) %}
+    {% set there = stored_columns(relation) %}
+    {% for column in bookkeeping_columns(relation.identifier) if column.name not in there %}
+        {% call statement('column', auto_begin=true) %}
+            alter table {{ relation }} add column {{ column.name }} {{ column.data_type }}
+        {% endcall %}
+        {% do adapter.commit() %}
+    {% endfor %}
+{% endmacro %}

@@ -6,8 +6,8 @@
 
 {# Makes the table of runs where it is not there yet, on-run-start. #}
 {% macro make_runs() %}
-    {% if execute and is_build() and not load_relation(runs()) %}
-        {% do make_bookkeeping(runs()) %}
+    {% if execute and is_build() %}
+        {% do complete_bookkeeping(runs()) if load_relation(runs()) else make_bookkeeping(runs()) %}
     {% endif %}
 {% endmacro %}
 
@@ -29,14 +29,16 @@
             {% do run.update({'reason': reason_of(run, before, orders, users, loads)}) %}
         {% endif %}
         {% do run.update({'summary': sentence_of(run)}) %}
-        {% set values = [] %}
-        {% for column in bookkeeping_columns('user_metrics_runs') %}
+        {% set columns, values = bookkeeping_columns('user_metrics_runs'), [] %}
+        {% for column in columns %}
             {% set value = run[column.name] %}
             {% do values.append(
                 "cast(" ~ ('null' if value is none else sql_text(value | string)) ~ " as " ~ column.data_type ~ ")"
             ) %}
         {% endfor %}
-        {% call statement('run', auto_begin=true) %} insert into {{ runs() }} values ({{ values | join(', ') }}) {% endcall %}
+        {% call statement('run', auto_begin=true) %}
+            insert into {{ runs() }} ({{ columns | map(attribute='name') | join(', ') }}) values ({{ values | join(', ') }})
+        {% endcall %}
         {% do adapter.commit() %}
         {% do print(run.summary) %}
     {% endif %}
@@ -50,7 +52,7 @@
         'command': flags.WHICH,
         'started_at': run_started_at.strftime('%Y-%m-%d %H:%M:%S.%f'),
         'ended_at': modules.datetime.datetime.utcnow().strftime('%Y-%m-%d %H:%M:%S.%f'),
-        'first_date': none, 'last_date': none, 'rows_written': 0, 'reason': none,
+        'first_date': none, 'last_date': none, 'rows_written': 0, 'ranks_moved': 0, 'reason': none,
         'orders_revision': none, 'users_revision': none,
     } %}
     {% set read = query_row(
@@ -60,7 +62,7 @@
     {% do run.update({'loads_read': read[0] | int, 'rows_rejected': read[1] | int, 'rows_vanished': read[2] | int}) %}
     {% set newest = run_query(
         "select date, _restated_from, _orders_revision, _users_revision, _written_at = " ~ run_start() ~ " from " ~ metrics
-        ~ " order by date desc limit 1"
+        ~ " order by date desc, _written_at desc limit 1"
     ).rows if load_relation(metrics) and flags.WHICH != 'test' else [] %}
     {% if newest and newest[0][4] %}
         {% do run.update({
@@ -68,7 +70,9 @@
             'orders_revision': newest[0][2] | int, 'users_revision': newest[0][3] | int,
             'rows_written': query_row(
                 "select count(*) from " ~ metrics ~ " where date >= " ~ date_literal(newest[0][1])
+                ~ " and _written_at = " ~ run_start()
             )[0] | int,
+            'ranks_moved': known_to_this_run().ranks_moved or 0,
         }) %}
     {% endif %}
     {% do return(run) %}
@@ -144,14 +148,15 @@
             (run.first_date ~ " was" if run.first_date == run.last_date else run.first_date ~ " to " ~ run.last_date ~ " were")
             ~ (" written: " if run.reason in ['built from nothing', 'new dates'] else " written anew: ") ~ run.reason
         ) %}
+        {% do parts.append("{:,} row".format(run.rows_written) ~ ('s' if run.rows_written != 1)) %}
     {% elif run.command != 'test' %}
         {% do parts.append("No date of user_metrics was written") %}
     {% endif %}
     {% for count, text in [
-        (run.loads_read, 'loads read'), (run.rows_rejected, 'rows rejected'), (run.rows_vanished, 'rows vanished'),
+        (run.ranks_moved, 'ranks moved'), (run.loads_read, 'loads read'), (run.rows_rejected, 'rows rejected'), (run.rows_vanished, 'rows vanished'),
         (run.tests_passed, 'tests passed'), (run.tests_warned, 'warned'), (run.tests_failed, 'failed'),
     ] if count %}
-        {% do parts.append(count ~ ' ' ~ (modules.re.sub('^(row|load|test)s', '\\1', text) if count == 1 else text)) %}
+        {% do parts.append(count ~ ' ' ~ (modules.re.sub('^(rank|row|load|test)s', '\\1', text) if count == 1 else text)) %}
     {% endfor %}
     {% if run.failed_at %} {% do parts.append('stopped at ' ~ run.failed_at) %} {% endif %}
     {% if not parts %} {% do parts.append("No data test was run") %} {% endif %}

@@ -40,7 +40,7 @@
     {% if 'first_changed_date' not in known %}
         {% do known.update({'first_changed_date': query_row(
             "with clean as (select max(started_at) as started_at from " ~ runs() ~ " where is_clean),"
-            ~ " newest as (select date, _restated_from, _written_at from " ~ metrics ~ " order by date desc limit 1),"
+            ~ " newest as (select date, _restated_from, _written_at from " ~ metrics ~ " order by date desc, _written_at desc limit 1),"
             ~ " written as (select first_date, started_at from " ~ runs() ~ " union all"
             ~ " select _restated_from, _written_at from newest union all"
             ~ " select date, cast('9999-12-31' as timestamp) from newest)"

@@ -91,6 +91,16 @@ fct_orders as (
         least(
             stored._affected_from, case when newest.is_counted then cast(newest.created_at as date) end
         ) as _affected_from,
+        -- Whose figures change with it: its user, the one who had it before, and whoever else is known no longer.
+        case
+            when newest.user_id = stored.user_id or stored.user_id is null then stored._former_user_id
+            else stored.user_id
+        end as _former_user_id,
+        coalesce(stored._had_more_users, false) or coalesce(
+            stored.user_id <> stored._former_user_id
+            and (newest.user_id is null or newest.user_id not in (stored.user_id, stored._former_user_id)),
+            false
+        ) as _had_more_users,
         clock.stamp as _stamp,
         case
             when

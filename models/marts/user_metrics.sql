@@ -1,15 +1,28 @@
 -- What each user has ordered and spent so far, day by day: one row per user and date since the sign-up.
--- State of a date = state of the date before + what takes effect on the date. So a run carries on from one
--- stored partition and writes the dates from the first that has changed; restatement_window() finds it.
+-- State of a date = state of the date before + what takes effect on the date. So a run carries on from stored
+-- rows and writes what comes after them: of the users to whom something has happened from the first date that it
+-- affects, of the others the new dates. restatement_window() finds them, and the strategy changed_rows() puts the
+-- rows in place and moves the ranks of the rows that stay.
 {% set window = restatement_window(this, ref('fct_orders'), ref('dim_users'), ref('loads')) %}
 
 with dates as (
     {{ date_series(window.first_date, window.last_date) }}
 ),
 
+changed_users as (
+    {{ changed_users(window) }}
+),
+
 user_versions as (
-    select * from {{ ref('dim_users') }}
-    where not is_deleted
+    select
+        dim_users.*,
+        case
+            when changed_users.user_id is null then {{ date_literal(window.carried_date) }}
+            else {{ date_literal(window.base_date) }}
+        end as carried_from
+    from {{ ref('dim_users') }} as dim_users
+    left join changed_users on dim_users.user_id = changed_users.user_id
+    where not dim_users.is_deleted
 ),
 
 orders as (
@@ -17,22 +30,26 @@ orders as (
     where is_counted and order_date <= {{ date_literal(window.last_date) }}
 ),
 
-day_before as (
-    {{ stored_rows("date = " ~ date_literal(window.base_date)) }}
+stored as (
+    {{ stored_rows("date in (" ~ date_literal(window.base_date) ~ ", " ~ date_literal(window.carried_date) ~ ")") }}
 ),
 
 -- Every user has a row on every date since the sign-up, with the address that was valid then.
 user_dates as (
-    select dates.date, user_versions.user_id, user_versions.email
+    select dates.date, user_versions.user_id, user_versions.email, user_versions.carried_from
     from dates
-    inner join user_versions on dates.date >= user_versions.valid_from and dates.date < user_versions.valid_to
+    inner join user_versions
+        on
+            dates.date > user_versions.carried_from
+            and dates.date >= user_versions.valid_from and dates.date < user_versions.valid_to
 ),
 
 -- An order counts from the later of its own date and its user's sign-up.
 order_effects as (
     select
         orders.*,
-        greatest(orders.order_date, cast(user_versions.signed_up_at as date)) as effective_date
+        greatest(orders.order_date, cast(user_versions.signed_up_at as date)) as effective_date,
+        user_versions.carried_from
     from orders
     inner join user_versions on orders.user_id = user_versions.user_id and user_versions.is_current
 ),
@@ -45,7 +62,7 @@ daily_totals as (
         sum(case when counts_as_spend then amount else 0 end) as total_spent,
         max(case when counts_as_order then created_at end) as last_order_at
     from order_effects
-    where effective_date >= {{ date_literal(window.first_date) }}
+    where effective_date > carried_from
     group by user_id, effective_date
 ),
 
@@ -56,17 +73,17 @@ running_totals as (
         user_dates.email,
         coalesce(daily_totals.order_count, 0) as daily_order_count,
         coalesce(daily_totals.total_spent, 0) as daily_total_spent,
-        coalesce(day_before.order_count, 0) + coalesce(sum(daily_totals.order_count) over (
+        coalesce(stored.order_count, 0) + coalesce(sum(daily_totals.order_count) over (
             partition by user_dates.user_id order by user_dates.date rows unbounded preceding
         ), 0) as order_count,
-        coalesce(day_before.total_spent, 0) + coalesce(sum(daily_totals.total_spent) over (
+        coalesce(stored.total_spent, 0) + coalesce(sum(daily_totals.total_spent) over (
             partition by user_dates.user_id order by user_dates.date rows unbounded preceding
         ), 0) as total_spent,
-        greatest(day_before.last_order_at, max(daily_totals.last_order_at) over (
+        greatest(stored.last_order_at, max(daily_totals.last_order_at) over (
             partition by user_dates.user_id order by user_dates.date rows unbounded preceding
         )) as last_order_at
     from user_dates
-    left join day_before on user_dates.user_id = day_before.user_id
+    left join stored on user_dates.user_id = stored.user_id and user_dates.carried_from = stored.date
     left join daily_totals
         on user_dates.user_id = daily_totals.user_id and user_dates.date = daily_totals.date
 ),

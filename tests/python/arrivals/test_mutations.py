@@ -13,11 +13,16 @@ LEDGER, MISSING, READ, KNOWN, REJECTED = (
     f"macros/loads/{name}.sql"
     for name in ("ledger", "missing_loads", "loads_to_read", "known_versions", "rejected_rows")
 )
-WINDOW, REPLACE = "macros/dates/restatement_window.sql", "macros/dates/replace_dates.sql"
+WINDOW, CHANGED = "macros/dates/restatement_window.sql", "macros/dates/changed_rows.sql"
 ORDERS, USERS, METRICS = (f"models/marts/{name}.sql" for name in ("fct_orders", "dim_users", "user_metrics"))
 
 USER = Deliver("users", 0, (U(1, 0, 0),))
 TWO_VERSIONS = (USER, Deliver("orders", 0, (O(1, 1, 0, hour=1),)), Deliver("orders", 1, (O(1, 1, 0, amount=1),)), Run())
+THREE_USERS = (
+    Deliver("users", 2, tuple(U(id, 0, 0) for id in (1, 2, 3))),
+    Deliver("orders", 2, (O(1, 1, 0), O(2, 2, 0, amount=3))),
+    Run(run_date=4),
+)  # fmt: skip
 OLDER_STILL = Deliver("orders", 1, (O(1, 1, 1, amount=3, updated=1),))
 
 
@@ -106,8 +111,12 @@ MUTATIONS = {
         WINDOW, "oldest is none or oldest > taken_in or newest < taken_in", "false",
         (*TWO_VERSIONS, Deliver("orders", 0), Deliver("orders", 1), Run(("fct_orders",), full_refresh=True)),
     ),
-    "the base partition": Mutation(
+    "what a user to whom something has happened carries on from": Mutation(
         WINDOW, "'base_date': (first_date - one_day)", "'base_date': (first_date - one_day - one_day)",
+        (*TWO_VERSIONS, Deliver("orders", 2, (O(2, 1, 0),)), Run(), Deliver("orders", 3, (O(2, 1, 1, amount=1),))),
+    ),
+    "what a user to whom nothing has happened carries on from": Mutation(
+        WINDOW, "'carried_date': (whole_from - one_day)", "'carried_date': (whole_from - one_day - one_day)",
         (*TWO_VERSIONS, Deliver("orders", 2, (O(2, 1, 0),)), Run(), Deliver("orders", 3, (O(3, 1, 0),))),
     ),
     "the calendar reaches to the newest load": Mutation(
@@ -120,8 +129,39 @@ MUTATIONS = {
         ORDERS, "and newest.amount = stored.amount\n", "",
         (USER, Deliver("orders", 0, (O(1, 1, 0),)), Run(), Deliver("orders", 1, (O(1, 1, 1, amount=1),))),
     ),
-    "dates that nobody is left on are deleted": Mutation(
-        REPLACE, "where date < coalesce(", "where 1 = 0 and date < coalesce(", (USER, Run(), Deliver("users", 0)),
+    # Whose rows are written
+    "of users to whom nothing has happened the new dates alone": Mutation(
+        METRICS, "is null then {{ date_literal(window.carried_date)", "is null then {{ date_literal(window.base_date)",
+        (*THREE_USERS, Deliver("orders", 3, (O(3, 1, 0),))),
+    ),
+    "users with another version": Mutation(
+        WINDOW, "{{ window.users_taken_in }} and {{ until }}", "{{ window.users_taken_in }} and 1 = 0",
+        (USER, Run(run_date=3), Deliver("users", 1, (U(1, 1, 0),))),
+    ),
+    "users who have lost an order": Mutation(
+        WINDOW, "select _former_user_id {{ orders }}", "select _former_user_id {{ orders }} and 1 = 0",
+        (*THREE_USERS, Deliver("orders", 3, (O(1, 3, 1),))),
+    ),
+    "everybody where an order has had more users than it names": Mutation(
+        WINDOW, "and not state.someone_unknown", "",
+        (
+            *THREE_USERS, Deliver("orders", 3, (O(1, 2, 1),)), Run(("fct_orders",)),
+            Deliver("orders", 4, (O(1, 3, 2),)),
+        ),
+    ),
+    "a guest is no user, but who had the order before him was": Mutation(
+        ORDERS, "(newest.user_id is null or newest.user_id not in", "(newest.user_id not in",
+        (
+            *THREE_USERS, Deliver("orders", 3, (O(1, 3, 1),)), Run(("fct_orders",)),
+            Deliver("orders", 4, (O(1, 0, 2),)),
+        ),
+    ),
+    "rows of those who are left": Mutation(
+        CHANGED, "or user_id in ({{ changed_users(window) }})", "", (*THREE_USERS, Deliver("users", 2, (U(2, 0, 0),))),
+    ),
+    "ranks that have moved": Mutation(
+        CHANGED, "where stored_rank <> spending_rank", "where 1 = 0",
+        (*THREE_USERS, Deliver("orders", 3, (O(1, 1, 1, status=1),))),
     ),
     # What the numbers mean
     "of equal versions of an order the one of the newer load": Mutation(
