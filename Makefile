@@ -105,6 +105,15 @@ test: .venv/development .venv/packages ## Run the whole test suite; PYTEST='-m h
 test-histories: .venv/development .venv/packages ## Play N random histories from SEED on: make test-histories N=10000
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m histories --histories=$(N) --seed=$(SEED)
 
+.PHONY: bench
+bench: .venv/development .venv/packages ## Measure user_metrics against the same by hand (about an hour), into docs/performance.md
+	@$(BIN)/python -m benchmarks.bench
+
+.PHONY: bench-quick
+bench-quick: .venv/development .venv/packages ## The same on a small lake (3 minutes), into target/
+	@mkdir -p target
+	@$(BIN)/python -m benchmarks.bench --quick --results target/results.json --page target/performance.md
+
 .PHONY: lint
 lint: .venv/development .venv/packages ## Check style and types of SQL, YAML and Python
 	@$(BIN)/pre-commit run --all-files --show-diff-on-failure

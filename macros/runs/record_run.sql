@@ -145,10 +145,11 @@
     {% set parts = [] %}
     {% if run.first_date %}
         {% do parts.append(
-            (run.first_date ~ " was" if run.first_date == run.last_date else run.first_date ~ " to " ~ run.last_date ~ " were")
-            ~ (" written: " if run.reason in ['built from nothing', 'new dates'] else " written anew: ") ~ run.reason
+            ("1 row of " if run.rows_written == 1 else "{:,} rows of ".format(run.rows_written))
+            ~ run.first_date ~ (" to " ~ run.last_date if run.first_date != run.last_date)
+            ~ (" was" if run.rows_written == 1 else " were") ~ " written"
+            ~ (": " if run.reason in ['built from nothing', 'new dates'] else " anew: ") ~ run.reason
         ) %}
-        {% do parts.append("{:,} row".format(run.rows_written) ~ ('s' if run.rows_written != 1)) %}
     {% elif run.command != 'test' %}
         {% do parts.append("No date of user_metrics was written") %}
     {% endif %}

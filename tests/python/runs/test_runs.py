@@ -33,7 +33,7 @@ def test_the_first_run_and_one_without_news(five_days: Project) -> None:
     tests = last_run(five_days, "tests_passed")[0]
     assert tests > 50
     assert last_run(five_days, "summary, is_clean") == (
-        f"{DAY[0]} to {DAY[4]} were written: built from nothing; 10 rows; 10 loads read; {tests} tests passed.", True,
+        f"10 rows of {DAY[0]} to {DAY[4]} were written: built from nothing; 10 loads read; {tests} tests passed.", True,
     )  # fmt: skip
     five_days.run("run")
     assert last_run(five_days, "summary, is_clean") == ("No date of user_metrics was written.", False)
@@ -55,7 +55,9 @@ def test_why_dates_were_written_anew(five_days: Project, changes: dict[str, Any]
     build(five_days)
     # The user's rows, and that of the other user on the new date.
     rows = 6 - first + 1
-    assert last_run(five_days) == (f"{DAY[first]} to {DAY[5]} were written anew: {reason}; {rows} rows; 1 load read.",)
+    assert last_run(five_days) == (
+        f"{rows} rows of {DAY[first]} to {DAY[5]} were written anew: {reason}; 1 load read.",
+    )
     columns = "first_date, last_date, rows_written, ranks_moved, loads_read"
     assert last_run(five_days, columns) == (DAY[first], DAY[5], rows, 0, 1)
 
@@ -81,19 +83,19 @@ def test_a_table_of_runs_that_is_older_gets_the_columns_that_are_new(five_days: 
 def test_why_dates_were_written_for_other_reasons(five_days: Project) -> None:
     five_days.write_load("users", DAY[4], [user(2, "new@x.org", at(DAY[0]), at(DAY[3]), loaded(DAY[4]))])
     build(five_days)
-    assert f"{DAY[3]} to {DAY[4]} were written anew: user 2 has another address; 2 rows; 1 load read." in last_run(
+    assert f"2 rows of {DAY[3]} to {DAY[4]} were written anew: user 2 has another address; 1 load read." in last_run(
         five_days
     )
     five_days.write_load("orders", DAY[4], [])
     build(five_days)
-    assert f"{DAY[4]} was written anew: order 4 has left its load; 1 row; 1 load read; 1 row vanished." in last_run(
+    assert f"1 row of {DAY[4]} was written anew: order 4 has left its load; 1 load read; 1 row vanished." in last_run(
         five_days
     )
     build(five_days, restate_from=str(DAY[2]))
-    assert f"{DAY[2]} to {DAY[4]} were written anew: restate_from; 6 rows." in last_run(five_days)
+    assert f"6 rows of {DAY[2]} to {DAY[4]} were written anew: restate_from." in last_run(five_days)
     five_days.write_load("orders", DAY[5], [order(None, 1, "1.00", "placed", at(DAY[5]), at(DAY[5]), loaded(DAY[5]))])
     build(five_days)
-    assert f"{DAY[5]} was written: new dates; 2 rows; 1 load read; 1 row rejected." in last_run(five_days)
+    assert f"2 rows of {DAY[5]} were written: new dates; 1 load read; 1 row rejected." in last_run(five_days)
     five_days.execute("update analytics.order_statuses set counts_as_order = false where status = 'completed'")
     five_days.run("run")
     assert "order 0 has a status that counts otherwise" in last_run(five_days)[0]

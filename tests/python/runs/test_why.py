@@ -81,7 +81,7 @@ def test_a_row_is_explained_by_its_orders_and_what_befell_them(shop: Project) ->
     assert explained["above"] == [{"user_id": "2", "total_spent": "99.00", "spending_rank": "1"}]
     assert explained["below"] == [{"user_id": "3", "total_spent": "8.00", "spending_rank": "3"}]
     assert explained["run"][0]["summary"].startswith(
-        "2024-01-01 to 2024-01-04 were written: built from nothing; 12 rows; 5 loads read"
+        "12 rows of 2024-01-01 to 2024-01-04 were written: built from nothing; 5 loads read"
     )
 
 
