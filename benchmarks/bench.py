@@ -38,12 +38,12 @@ TABLES = {"analytics": "analytics.user_metrics", "bare": "bare.metrics"}
 
 @dataclass(frozen=True)
 class Program:
-    """A program, what it is told, and the history that it carries on from."""
+    """A program, what it is told, and the one that has made the history it carries on from."""
 
     label: str
     name: str
     arguments: dict[str, Any] = field(default_factory=dict)
-    base: str = "user_metrics"
+    base: str = "user_metrics_tested"
 
 
 @dataclass(frozen=True)
@@ -170,18 +170,16 @@ def base(program: str, case: Case, folder: Path) -> Path:
 
 
 def run(name: str, lake: Path, database: Path, arguments: dict[str, Any]) -> dict[str, float]:
-    """Runs a program in a process of its own: its seconds, those of the process, and its peak of memory."""
+    """Runs a program in a process of its own; its seconds, and its peak of memory."""
     values = json.dumps({"lake": str(lake), "database": str(database), **arguments})
-    process = subprocess.Popen(
-        ["timeout", str(TIMEOUT), sys.executable, "-m", "benchmarks.programs", name, values],
-        cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.programs", name, values],
+        cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT,
     )  # fmt: skip
-    assert process.stdout is not None
-    printed = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{name} failed: {printed[-2000:]}")
-    return {**json.loads(printed.splitlines()[-1]), "peak_mb": used.ru_maxrss / 1024}
+    if done.returncode:
+        raise SystemExit(f"{name} failed: {done.stdout[-2000:]}")
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def content(database: Path) -> tuple[Any, ...]:

@@ -1,13 +1,14 @@
 """The programs that are compared. Each takes what has arrived in a lake into a database, and says what took how long.
 
 Run as `python -m benchmarks.programs <program> <JSON of its arguments>`, so that each has a process, and a peak of
-memory, of its own; the last line printed is a JSON of seconds.
+memory, of its own; the last line printed is a JSON of seconds, and of that peak.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -96,4 +97,7 @@ if __name__ == "__main__":
     name, arguments = sys.argv[1:]
     values = json.loads(arguments)
     paths = {key: Path(values.pop(key)) for key in ("lake", "database")}
-    print(json.dumps(PROGRAMS[name](**paths, **values)))
+    seconds = PROGRAMS[name](**paths, **values)
+    # Of this process alone: what getrusage says begins with what the process had that started this one.
+    (peak,) = re.findall(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    print(json.dumps({**seconds, "peak_mb": int(peak) / 1024}))
