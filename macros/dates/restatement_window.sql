@@ -94,11 +94,9 @@
     with built as (
         {% if metrics %}
         select
-            date as last_date, max(_orders_revision) as orders_taken_in, max(_users_revision) as users_taken_in
+            max(date) as last_date, max(_orders_revision) as orders_taken_in, max(_users_revision) as users_taken_in
         from {{ metrics }}
-        group by date
-        order by date desc
-        limit 1
+        where date = (select max(date) from {{ metrics }})
         {% else %}
         select cast(null as date) as last_date, 0 as orders_taken_in, 0 as users_taken_in
         {% endif %}

@@ -6,19 +6,20 @@ with clock as (
     {{ next_stamp() }}
 ),
 
+touched as (
+    {{ touched_ids(ref('int_users_checked'), loads, id='user_id') }}
+),
+
 stored as (
-    {{ stored_rows() }}
+    select held.* from ({{ stored_rows() }}) as held
+    where held.user_id in (select touched.user_id from touched)
 ),
 
 versions as (
     {{ known_versions(
-        ref('int_users_checked'), loads, id='user_id', columns=['user_id', 'email', 'created_at', 'updated_at']
+        ref('int_users_checked'), loads, id='user_id', stored='stored',
+        columns=['user_id', 'email', 'created_at', 'updated_at'],
     ) }}
-),
-
-touched as (
-    select distinct user_id from versions
-    where {{ loads.is_void }} or {{ in_dates('_load_date', loads.dates) }}
 ),
 
 numbered as (
@@ -30,7 +31,6 @@ numbered as (
             order by is_deleted asc, _loaded_at desc, _load_date desc, email desc nulls last, created_at desc
         ) as delivery_rank
     from versions
-    where user_id in (select touched.user_id from touched)
 ),
 
 signed_up as (

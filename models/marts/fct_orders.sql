@@ -5,32 +5,32 @@ with clock as (
     {{ next_stamp() }}
 ),
 
-stored as (
-    {{ stored_rows() }}
-),
-
 statuses as (
     select * from {{ ref('order_statuses') }}
 ),
 
-versions as (
-    {{ known_versions(
-        ref('int_orders_checked'), loads, id='order_id',
-        columns=['order_id', 'user_id', 'status', 'amount', 'created_at', 'updated_at'],
-    ) }}
-),
-
 -- Besides the orders of the loads, those whose status has been given another meaning in the seed.
 touched as (
-    select order_id from versions
-    where {{ loads.is_void }} or {{ in_dates('_load_date', loads.dates) }}
+    {{ touched_ids(ref('int_orders_checked'), loads, id='order_id') }}
     union
-    select stored.order_id
-    from stored
-    left join statuses on stored.status = statuses.status
+    select orders.order_id
+    from ({{ stored_rows() }}) as orders
+    left join statuses on orders.status = statuses.status
     where
-        stored.counts_as_order <> coalesce(statuses.counts_as_order, false)
-        or stored.counts_as_spend <> coalesce(statuses.counts_as_spend, false)
+        orders.counts_as_order <> coalesce(statuses.counts_as_order, false)
+        or orders.counts_as_spend <> coalesce(statuses.counts_as_spend, false)
+),
+
+stored as (
+    select held.* from ({{ stored_rows() }}) as held
+    where held.order_id in (select touched.order_id from touched)
+),
+
+versions as (
+    {{ known_versions(
+        ref('int_orders_checked'), loads, id='order_id', stored='stored',
+        columns=['order_id', 'user_id', 'status', 'amount', 'created_at', 'updated_at'],
+    ) }}
 ),
 
 numbered as (
@@ -44,7 +44,6 @@ numbered as (
                 amount desc, created_at desc, status desc nulls last, user_id desc nulls last
         ) as version_number
     from versions
-    where order_id in (select touched.order_id from touched)
 ),
 
 newest as (
@@ -113,4 +112,6 @@ fct_orders as (
     left join stored on newest.order_id = stored.order_id and not {{ loads.is_void }}
 )
 
+-- Stored in this order, the orders of some dates, and mostly those of some ids, lie together.
 select * from fct_orders
+order by order_date, order_id

@@ -25,9 +25,21 @@ user_versions as (
     where not dim_users.is_deleted
 ),
 
+-- Of the dates that are written, and older ones of users who have signed up since.
 orders as (
     select * from {{ ref('fct_orders') }}
-    where is_counted and order_date <= {{ date_literal(window.last_date) }}
+    where
+        is_counted
+        and order_date between {{ date_literal(window.first_date) }} and {{ date_literal(window.last_date) }}
+    union all
+    select * from {{ ref('fct_orders') }}
+    where
+        is_counted
+        and order_date < {{ date_literal(window.first_date) }}
+        and user_id in (
+            select user_versions.user_id from user_versions
+            where cast(user_versions.signed_up_at as date) >= {{ date_literal(window.first_date) }}
+        )
 ),
 
 stored as (
