@@ -59,6 +59,9 @@
             {% do _refuse(name, "a number from 0 to 1") %}
         {% endif %}
     {% endfor %}
+    {% if var('max_days_per_build') is not integer or var('max_days_per_build') is boolean or var('max_days_per_build') < 1 %}
+        {% do _refuse('max_days_per_build', "a whole number from 1 on") %}
+    {% endif %}
     {% for name in ['test_all_dates', 'accept_missing_loads'] if var(name) is not boolean %}
         {% do _refuse(name, "true or false") %}
     {% endfor %}
@@ -72,7 +75,7 @@
 {% macro _refuse_unknown_vars() %}
     {% set known = [
         'run_date', 'restate_from', 'earliest_date', 'max_rejected_share', 'max_vanished_share', 'accept_missing_loads',
-        'test_all_dates',
+        'test_all_dates', 'max_days_per_build',
     ] %}
     {% for name in invocation_args_dict.get('vars') or {} if name not in known and ':' not in name %}
         {% set likeness = [] %}

@@ -5,6 +5,7 @@
 #}
 {% macro get_incremental_changed_rows_sql(arguments) %}
     {% set metrics, window = arguments.target_relation, known_to_this_run().restatement_window %}
+    {% set built = built_rows(arguments.temp_relation) %}
     {% set columns = get_quoted_csv(arguments.dest_columns | map(attribute='name')) %}
     {% if flags.EMPTY %}
         {% do return("select 1") %}
@@ -16,7 +17,7 @@
             and (date >= {{ date_literal(window.whole_from) }} or user_id in ({{ changed_users(window) }}));
 
         insert into {{ metrics }} ({{ columns }})
-        select {{ columns }} from {{ arguments.temp_relation }}
+        select {{ columns }} from {{ built }} {{ '; drop table ' ~ built if built != arguments.temp_relation }}
     {% endset %}
     {% if window.first_date >= window.whole_from %}
         {% do return(replaced) %}
@@ -41,12 +42,12 @@
     Works out the ranks on the dates before whole_from, some dates at a time to bound the memory it takes, and writes those that
     have moved. Returns of how many rows that this run has not written itself.
 #}
-{% macro move_ranks(metrics, window, days=30) %}
-    {% set first_date, moved = python_date(window.first_date), metrics.identifier ~ '__dbt_tmp_moved' %}
-    {% set counts = [] %}
-    {% for offset in range(0, (python_date(window.whole_from) - first_date).days, days) %}
+{% macro move_ranks(metrics, window) %}
+    {% set first_date, whole_from = python_date(window.first_date), python_date(window.whole_from) %}
+    {% set moved, max_days, counts = metrics.identifier ~ '__dbt_tmp_moved', var('max_days_per_build'), [] %}
+    {% for offset in range(0, (whole_from - first_date).days, max_days) %}
         {% set from_date = first_date + modules.datetime.timedelta(days=offset) %}
-        {% set to_date = [(from_date + modules.datetime.timedelta(days=days - 1)) | string, window.carried_date] | min %}
+        {% set to_date = [from_date + modules.datetime.timedelta(days=max_days), whole_from] | min - modules.datetime.timedelta(days=1) %}
         {% set dates = "between " ~ date_literal(from_date) ~ " and " ~ date_literal(to_date) %}
         {% set moved_ranks %}
             create temporary table {{ moved }} as

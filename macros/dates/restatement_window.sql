@@ -10,9 +10,9 @@
     whole dates, and where an order changes that has had more users than its row names.
 
     metrics, orders, users, loads: relations of user_metrics, fct_orders, dim_users and loads
-    Returns: dict of first_date, whole_from, last_date, base_date and carried_date (the days before first_date and
-    whole_from; all texts YYYY-MM-DD), orders_taken_in and users_taken_in (the revisions so far), orders_revision and
-    users_revision (the new ones; integers)
+    Returns: dict of first_date, whole_from, last_date (texts YYYY-MM-DD), is_rebuilt (whether all was made anew),
+    orders_taken_in and users_taken_in (the revisions so far), orders_revision and users_revision (the new ones; integers),
+    and what next_step() says of the dates to work out now
 #}
 {% macro restatement_window(metrics, orders, users, loads) %}
     {% do wait_for_other_writers() %}
@@ -20,11 +20,10 @@
     {% set is_ready = execute and load_relation(orders) and load_relation(users) and load_relation(loads) %}
     {% if not is_ready %}
         {# While dbt parses, and for `dbt compile` before the first build: nothing to write. #}
-        {% do return({
+        {% do return(next_step({
             'first_date': '2000-01-02', 'whole_from': '2000-01-02', 'last_date': '2000-01-01',
-            'base_date': '2000-01-01', 'carried_date': '2000-01-01',
             'orders_taken_in': 0, 'users_taken_in': 0, 'orders_revision': 0, 'users_revision': 0,
-        }) %}
+        })) %}
     {% endif %}
     {% set state = query_row(restatement_state(load_relation(metrics), orders, users, loads)) %}
     {% set last_date = [state.last_date, state.newest_load_date, python_date(var('run_date'))] | select | max %}
@@ -35,34 +34,33 @@
         {% do starts.extend([state.last_date + one_day, affected_from(state, 'orders'), restate_from]) %}
     {% endif %}
     {% set first_date = starts | select | min %}
-    {% set whole_from = first_date %}
-    {% if is_incremental() and state.last_date and not was_rebuilt(state, 'users') and not was_rebuilt(state, 'orders')
-        and not state.someone_unknown and not (restate_from and restate_from <= state.last_date) %}
+    {% set whole_from, is_rebuilt = first_date, was_rebuilt(state, 'users') or was_rebuilt(state, 'orders') %}
+    {% if is_incremental() and state.last_date and not is_rebuilt and not state.someone_unknown
+        and not (restate_from and restate_from <= state.last_date) %}
         {% set whole_from = state.last_date + one_day %}
     {% endif %}
-    {% set window = {
+    {% set window = next_step({
         'first_date': first_date | string,
         'whole_from': whole_from | string,
         'last_date': last_date | string,
-        'base_date': (first_date - one_day) | string,
-        'carried_date': (whole_from - one_day) | string,
+        'is_rebuilt': is_rebuilt,
         'orders_taken_in': state.orders_taken_in | int,
         'users_taken_in': state.users_taken_in | int,
         'orders_revision': state.orders_newest | int,
         'users_revision': state.users_newest | int,
-    } %}
+    }) %}
     {% do known_to_this_run().update({'restatement_window': window}) %}
     {% do return(window) %}
 {% endmacro %}
 
 
 {#
-    A query of the users whose rows up to the window's carried_date may no longer be right: those with a newer version,
+    A query of the users whose rows before the window's whole_from may no longer be right: those with a newer version,
     those with an order that has changed, and those who have lost one.
 #}
 {% macro changed_users(window) %}
     {% set orders = "from " ~ ref('fct_orders') ~ " where _revision > " ~ window.orders_taken_in %}
-    {% set until = "_affected_from <= " ~ date_literal(window.carried_date) if window.first_date < window.whole_from else "1 = 0" %}
+    {% set until = "_affected_from < " ~ date_literal(window.whole_from) if window.first_date < window.whole_from else "1 = 0" %}
     select user_id from {{ ref('dim_users') }} where _revision > {{ window.users_taken_in }} and {{ until }}
     union
     select user_id {{ orders }} and {{ until }} and user_id is not null
@@ -87,8 +85,9 @@
 
 {#
     A query of one row: the last date built, the revisions taken in so far (0 when user_metrics is built from nothing; the
-    newest that a row of the last date has), the newest load, of orders and users the oldest and the newest revision and the
-    earliest date that those not yet taken in affect, and whether they affect someone who is no longer known.
+    newest that a row of the last date has), the first date that has rows or is going to, the newest load, of orders and users
+    the oldest and the newest revision and the earliest date that those not yet taken in affect, and whether they affect
+    someone who is no longer known.
 #}
 {% macro restatement_state(metrics, orders, users, loads) %}
     with built as (
@@ -112,6 +111,9 @@
 
     select
         (select max(last_date) from built) as last_date,
+        least(
+            (select min(_affected_from) from {{ users }}){% if metrics %}, (select min(date) from {{ metrics }}){% endif %}
+        ) as first_date,
         (select max(load_date) from {{ loads }}) as newest_load_date,
         exists (
             select 1 from {{ orders }} where _had_more_users and _revision > (select taken_in.orders from taken_in)
@@ -136,7 +138,7 @@
 
 {# The earliest date that what is new in a table (orders, users) affects, none for nothing. #}
 {% macro affected_from(state, table) %}
-    {% do return(python_date(var('earliest_date')) if was_rebuilt(state, table) else state[table ~ '_affected_from']) %}
+    {% do return(state.first_date if was_rebuilt(state, table) else state[table ~ '_affected_from']) %}
 {% endmacro %}
 
 

@@ -28,9 +28,10 @@
     {% set built = make_temp_relation(stored) %}
     {% set columns = get_quoted_csv(model.columns) %}
     {% do run_query(get_create_table_as_sql(true, built, sql)) %}
+    {% set built = built_rows(built) %}
     {% call statement('main') %}
         delete from {{ stored }};
-        insert into {{ stored }} ({{ columns }}) select {{ columns }} from {{ built }}
+        insert into {{ stored }} ({{ columns }}) select {{ columns }} from {{ built }}{{ '; drop table ' ~ built if built.identifier.startswith(waiting_prefix()) }}
     {% endcall %}
     {% do return(finish_in_place(stored)) %}
 {% endmaterialization %}

@@ -106,6 +106,8 @@
         {% do return('new dates') %}
     {% elif var('restate_from') and run.first_date | string == var('restate_from') | string %}
         {% do return('restate_from') %}
+    {% elif known_to_this_run().restatement_window.is_rebuilt %}
+        {% do return('dim_users or fct_orders was made anew') %}
     {% endif %}
     {% set causes_of_first_date %}
         select
@@ -136,7 +138,7 @@
         limit 1
     {% endset %}
     {% set causes = run_query(causes_of_first_date).rows %}
-    {% do return(causes[0] | join(' ') if causes else 'dim_users or fct_orders was made anew') %}
+    {% do return(causes[0] | join(' ')) %}
 {% endmacro %}
 
 

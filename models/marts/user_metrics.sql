@@ -6,7 +6,7 @@
 {% set window = restatement_window(this, ref('fct_orders'), ref('dim_users'), ref('loads')) %}
 
 with dates as (
-    {{ date_series(window.first_date, window.last_date) }}
+    {{ date_series(window.from_date, window.to_date) }}
 ),
 
 changed_users as (
@@ -30,20 +30,20 @@ orders as (
     select * from {{ ref('fct_orders') }}
     where
         is_counted
-        and order_date between {{ date_literal(window.first_date) }} and {{ date_literal(window.last_date) }}
+        and order_date between {{ date_literal(window.from_date) }} and {{ date_literal(window.to_date) }}
     union all
     select * from {{ ref('fct_orders') }}
     where
         is_counted
-        and order_date < {{ date_literal(window.first_date) }}
+        and order_date < {{ date_literal(window.from_date) }}
         and user_id in (
             select user_versions.user_id from user_versions
-            where cast(user_versions.signed_up_at as date) >= {{ date_literal(window.first_date) }}
+            where cast(user_versions.signed_up_at as date) >= {{ date_literal(window.from_date) }}
         )
 ),
 
 stored as (
-    {{ stored_rows("date in (" ~ date_literal(window.base_date) ~ ", " ~ date_literal(window.carried_date) ~ ")") }}
+    {{ carried_rows(window) }}
 ),
 
 -- Every user has a row on every date since the sign-up, with the address that was valid then.
@@ -120,3 +120,4 @@ user_metrics as (
 )
 
 select * from user_metrics
+order by date asc, total_spent desc

@@ -1,4 +1,4 @@
-"""dbt-duckdb plugin, configured in profiles.yml: checks DUCKDB_PATH, and tells the SQL where the lake is."""
+"""dbt-duckdb plugin, configured in profiles.yml: checks DUCKDB_PATH and a memory limit, and says where the lake is."""
 
 import os
 from pathlib import Path
@@ -53,13 +53,25 @@ def _reason(error: Exception) -> str:
     return f"which DuckDB cannot open: {said}"
 
 
+def check_memory_limit(memory_limit: str) -> None:
+    """Raises DbtRuntimeError where DuckDB does not know a memory limit."""
+    try:
+        duckdb.connect(config={"memory_limit": memory_limit}).close()
+    except duckdb.Error:
+        raise DbtRuntimeError(
+            f"DUCKDB_MEMORY_LIMIT is '{memory_limit}', which is no amount of memory: write it as 4GB or 500MB."
+        ) from None
+
+
 class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb has no types
-    """Sets the variables lake_uri (text) and lake_is_readable (boolean) of every DuckDB session."""
+    """Sets lake_uri (text), lake_is_readable (boolean) and the memory limit of every DuckDB session."""
 
     def initialize(self, plugin_config: dict[str, str]) -> None:
         """Called by dbt-duckdb with the plugin's config in profiles.yml, before it opens the file."""
         self._config = plugin_config
         open_database(self.creds.path, self.creds.schema)
+        if plugin_config["memory_limit"]:
+            check_memory_limit(plugin_config["memory_limit"])
 
     def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Called by dbt-duckdb for every session."""
@@ -69,3 +81,5 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb has no types
             lake_uri = os.path.abspath(lake_uri)  # noqa: PTH100 — Path would follow links
         cursor.execute("set variable lake_uri = $1", [lake_uri])
         cursor.execute("set variable lake_is_readable = $1", [is_readable(lake_uri)])
+        if self._config["memory_limit"]:
+            cursor.execute(f"set memory_limit = '{self._config['memory_limit']}'")

@@ -13,7 +13,7 @@ LEDGER, MISSING, READ, KNOWN, REJECTED = (
     f"macros/loads/{name}.sql"
     for name in ("ledger", "missing_loads", "loads_to_read", "known_versions", "rejected_rows")
 )
-WINDOW, CHANGED = "macros/dates/restatement_window.sql", "macros/dates/changed_rows.sql"
+WINDOW, CHANGED, LONG = (f"macros/dates/{name}.sql" for name in ("restatement_window", "changed_rows", "long_builds"))
 ORDERS, USERS, METRICS = (f"models/marts/{name}.sql" for name in ("fct_orders", "dim_users", "user_metrics"))
 
 USER = Deliver("users", 0, (U(1, 0, 0),))
@@ -112,12 +112,12 @@ MUTATIONS = {
         (*TWO_VERSIONS, Deliver("orders", 0), Deliver("orders", 1), Run(("fct_orders",), full_refresh=True)),
     ),
     "what a user to whom something has happened carries on from": Mutation(
-        WINDOW, "'base_date': (first_date - one_day)", "'base_date': (first_date - one_day - one_day)",
+        LONG, "set base_date = from_date - one_day", "set base_date = from_date - one_day - one_day",
         (*TWO_VERSIONS, Deliver("orders", 2, (O(2, 1, 0),)), Run(), Deliver("orders", 3, (O(2, 1, 1, amount=1),))),
     ),
     "what a user to whom nothing has happened carries on from": Mutation(
-        WINDOW, "'carried_date': (whole_from - one_day)", "'carried_date': (whole_from - one_day - one_day)",
-        (*TWO_VERSIONS, Deliver("orders", 2, (O(2, 1, 0),)), Run(), Deliver("orders", 3, (O(3, 1, 0),))),
+        LONG, "python_date(window.whole_from) - one_day", "python_date(window.whole_from) - one_day - one_day",
+        (*THREE_USERS, Deliver("orders", 5, (O(3, 1, 3),))),
     ),
     "the calendar reaches to the newest load": Mutation(
         WINDOW, "state.newest_load_date, python", "python", (USER, Deliver("users", 2)),
@@ -162,6 +162,21 @@ MUTATIONS = {
     "ranks that have moved": Mutation(
         CHANGED, "where stored_rank <> spending_rank", "where 1 = 0",
         (*THREE_USERS, Deliver("orders", 3, (O(1, 1, 1, status=1),))),
+    ),
+    # Builds in steps
+    "a step carries on from the steps before": Mutation(
+        LONG, "{% if step.waiting %}", "{% if false %}", (*THREE_USERS, Run(full_refresh=True, max_days=1)),
+    ),
+    "only who has not changed carries on from stored rows in a later step": Mutation(
+        LONG, "and user_id not in (select changed_users.user_id from changed_users)", "",
+        (*THREE_USERS, Deliver("orders", 3, (O(3, 1, 0),)), Run(run_date=5, max_days=1)),
+    ),
+    "what was worked out of other orders is not carried on": Mutation(
+        LONG, "window.orders_revision, window.users_revision,", "",
+        (
+            *THREE_USERS, Run(full_refresh=True, max_days=3, is_stopped=True),
+            Deliver("orders", 2, (O(1, 1, 0, amount=1),)), Run(full_refresh=True, max_days=3),
+        ),
     ),
     # What the numbers mean
     "of equal versions of an order the one of the newer load": Mutation(

@@ -332,6 +332,9 @@ def test_a_lake_that_is_not_there_is_named(built: Project) -> None:
         ("max_vanished_share", -0.1, "a number from 0 to 1"),
         ("test_all_dates", "yes please", "true or false"),
         ("accept_missing_loads", "yes", "true or false"),
+        ("max_days_per_build", 0, "a whole number from 1 on"),
+        ("max_days_per_build", 2.5, "a whole number from 1 on"),
+        ("max_days_per_build", "30", "a whole number from 1 on"),
     ],
 )
 def test_a_wrong_setting_is_named(built: Project, setting: str, value: object, allowed: str) -> None:

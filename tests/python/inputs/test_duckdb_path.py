@@ -1,4 +1,4 @@
-"""DUCKDB_PATH and LAKE_URI that name nothing usable are refused in a sentence, and a missing folder is made."""
+"""DUCKDB_PATH, LAKE_URI and a memory limit that cannot be are refused in a sentence, and a missing folder is made."""
 
 from __future__ import annotations
 
@@ -80,6 +80,18 @@ def test_a_file_that_is_open_elsewhere_is_refused(project: Project) -> None:
 def test_an_empty_variable_is_named(name: str, tmp_path: Path) -> None:
     said = dbt(tmp_path, "parse", **{name: ""})
     assert f"Env var required but not provided: '{name} (it is empty)'" in said
+
+
+def test_a_memory_limit_is_kept_to(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUCKDB_MEMORY_LIMIT", "300MB")
+    limit = project.run("show", "--inline", "select current_setting('memory_limit') as value").result.results[0]
+    assert limit.agate_table.rows[0][0] == "286.1 MiB"
+
+
+@pytest.mark.parametrize("limit", ["much", "80%", "4"])
+def test_a_memory_limit_that_is_none_is_refused(tmp_path: Path, limit: str) -> None:
+    said = dbt(tmp_path, "run", DUCKDB_PATH=str(tmp_path / "metrics.duckdb"), DUCKDB_MEMORY_LIMIT=limit)
+    assert f"DUCKDB_MEMORY_LIMIT is '{limit}', which is no amount of memory: write it as 4GB or 500MB." in said
 
 
 def test_on_the_terminal_a_refusal_has_no_traceback(tmp_path: Path) -> None:

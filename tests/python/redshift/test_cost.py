@@ -69,7 +69,7 @@ def test_large_tables_are_scanned_by_literal_dates_and_nothing_is_dropped(
     assert {(schema, table) for schema, table, *_ in found} >= GUARDED
     unbound = {sql for *table, condition, sql in found if tuple(table) in GUARDED and not BOUND.search(condition)}
     # Which is the last date that user_metrics has? That is asked before a run and after it, of a few narrow columns.
-    assert all("ORDER BY date DESC" in sql for sql in unbound), unbound
+    assert all("ORDER BY date DESC" in sql or "SELECT MAX(date)" in sql for sql in unbound), unbound
     assert len(unbound) <= 2
     # Nor is anything dropped or renamed, with all that others have built on it.
     lasting = [sql for sql in increment if "__dbt_tmp" not in sql]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -36,6 +36,11 @@ BATCH, REDSHIFT_BATCH = 10, 5
 
 FROZEN = (1,)
 """Seeds that are played each time, beside fresh ones."""
+
+SECOND_STEP = r'insert into \S+__waiting_\w+"? \("date"'
+"""The statement with which a build in steps goes on after the first."""
+
+STOPPED = "stopped by the test"
 
 Table = Literal["users", "orders"]
 TABLES: dict[Table, str] = {"users": "dim_users", "orders": "fct_orders"}
@@ -124,7 +129,8 @@ class BringBack:
 class Run:
     """dbt runs: all models, or some only, as when a run fails after them. Meanwhile a loader may be at work.
 
-    accept: loads that are away are meant to be gone.
+    accept: loads that are away are meant to be gone; max_days: var max_days_per_build; is_stopped: where user_metrics
+    is worked out in steps, the second is not reached.
     """
 
     models: tuple[str, ...] = MODELS
@@ -134,6 +140,8 @@ class Run:
     run_date: int | None = None
     restate_from: int | None = None
     meanwhile: Deliver | None = None
+    max_days: int = 30
+    is_stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,14 +202,16 @@ def steps(of_lake_files: bool = True) -> st.SearchStrategy[list[Step]]:
         Deliver, st.just("users"), day, few_users, keep, some_day, late, types
     )
     model = st.sampled_from(MODELS)
+    max_days = st.sampled_from([30, 1, 2])
     run = (
-        st.builds(Run, run_date=some_day)
-        | st.builds(Run, restate_from=some_day)
-        | st.just(Run())
-        | st.builds(Run, meanwhile=deliver)
+        st.builds(Run, run_date=some_day, max_days=max_days)
+        | st.builds(Run, restate_from=some_day, max_days=max_days)
+        | st.builds(Run, max_days=max_days)
+        | st.builds(Run, meanwhile=deliver, max_days=max_days)
     )
     mishap: st.SearchStrategy[Step] = (
         st.builds(Run, models=st.sampled_from([("dim_users",), ("fct_orders",), ("dim_users", "fct_orders")]))
+        | st.builds(Run, full_refresh=st.booleans(), max_days=st.integers(1, 2), is_stopped=st.just(True))
         | st.builds(Run, models=st.tuples(model), full_refresh=st.just(True))
         | st.just(Run(empty=True))
         | st.builds(Run, accept=st.just(True), full_refresh=st.booleans())
@@ -226,6 +236,11 @@ def on(day: int) -> date:
 def at(day: int, hour: int = 0) -> datetime:
     """A moment of a day; few different ones, so that versions collide."""
     return datetime.combine(on(day), time((0, 9)[hour]))
+
+
+def stop() -> None:
+    """Stops a run, as when its process is killed: what it has committed stays."""
+    raise RuntimeError(STOPPED)
 
 
 @dataclass
@@ -361,6 +376,7 @@ class History:
         arguments = [*["--full-refresh"][: step.full_refresh], *["--empty"][: step.empty]]
         days = {"run_date": step.run_date, "restate_from": step.restate_from}
         variables: dict[str, Any] = {name: str(on(day)) for name, day in days.items() if day is not None}
+        variables["max_days_per_build"] = step.max_days
         if step.accept:
             variables["accept_missing_loads"] = True
         rebuilt = {table for table, reader in TABLES.items() if step.full_refresh or reader not in there}
@@ -370,17 +386,20 @@ class History:
         listed = {table: set(loads) for table, loads in self.lake.items()}
         before = self.project.metrics() if step.empty else None
         meanwhile = step.meanwhile
-        moment = (
-            self.project.before_the_statement_of(TABLES[meanwhile.table], lambda: self.deliver(meanwhile))
-            if meanwhile
-            else nullcontext()
-        )
+        moment: AbstractContextManager[None] = nullcontext()
+        if meanwhile:
+            moment = self.project.before_the_statement_of(TABLES[meanwhile.table], lambda: self.deliver(meanwhile))
+        elif step.is_stopped:
+            moment = self.project.before(SECOND_STEP, stop)
         with moment:
             also = ["rejected_orders"] if step.models == MODELS else []
             result = self.project.invoke("run", "--select", *step.models, *also, *arguments, **variables)
         if not result.success and may_be_refused and "no longer has" in failure(result):
             return
-        assert result.success, failure(result)
+        if step.is_stopped and not result.success and STOPPED in failure(result):
+            step = replace(step, models=("dim_users", "fct_orders"))
+        else:
+            assert result.success, failure(result)
         if step.empty:
             assert self.project.metrics() == before
             return

@@ -111,8 +111,13 @@ class Project:
     @contextmanager
     def before_the_statement_of(self, model: str, action: Callable[[], None]) -> Iterator[None]:
         """Does something once, after a model was compiled and before its statement begins."""
-        pattern = re.compile(rf"create\s+(temporary\s+)?table\s+\S*{model}\b|create\s+.*{model}__dbt_tmp", re.DOTALL)
-        self._interruptions.append((pattern, action))
+        with self.before(rf"create\s+(temporary\s+)?table\s+\S*{model}\b|create\s+.*{model}__dbt_tmp", action):
+            yield
+
+    @contextmanager
+    def before(self, pattern: str, action: Callable[[], None]) -> Iterator[None]:
+        """Does something once, before a statement in which the pattern is found; what it raises, the statement does."""
+        self._interruptions.append((re.compile(pattern, re.DOTALL), action))
         yield
         self._interruptions.clear()
 
