@@ -105,12 +105,20 @@ test: .venv/development .venv/packages ## Run the whole test suite; PYTEST='-m h
 test-histories: .venv/development .venv/packages ## Play N random histories from SEED on: make test-histories N=10000
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m histories --histories=$(N) --seed=$(SEED)
 
+# What user_metrics is compared with, each apart from dbt, whose packages they clash with.
+.venv-spark/installed: PACKAGE := pyspark==4.0.5
+.venv-compare/installed: PACKAGE := 'sqlmesh[duckdb]==0.236.4' polars==2.1.0
+.venv-spark/installed .venv-compare/installed:
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check $(PACKAGE)
+	@touch $@
+
 .PHONY: bench
-bench: .venv/development .venv/packages ## Measure user_metrics against the same by hand (about an hour), into docs/performance.md
+bench: .venv/development .venv/packages .venv-spark/installed .venv-compare/installed ## Measure user_metrics against the same by hand and with other tools (more than an hour)
 	@$(BIN)/python -m benchmarks.bench
 
 .PHONY: bench-quick
-bench-quick: .venv/development .venv/packages ## The same on a small lake (3 minutes), into target/
+bench-quick: .venv/development .venv/packages ## The same on a small lake (3 minutes), with the tools that are there, into target/
 	@mkdir -p target
 	@$(BIN)/python -m benchmarks.bench --quick --results target/results.json --page target/performance.md
 

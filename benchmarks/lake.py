@@ -106,6 +106,21 @@ def correct(lake: Path, day: int, load_day: int, orders: int) -> None:
         )
 
 
+def deliver_all_users(lake: Path, load_day: int) -> None:
+    """Has the load of a day bring all users as they are, as sources do that send the whole table."""
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"""
+            copy (
+                select * replace ($loaded::timestamp as _loaded_at)
+                from read_parquet('{lake}/users/*/*.parquet', hive_partitioning = false)
+                qualify row_number() over (partition by id order by updated_at desc) = 1
+            ) to '{lake}/users/date={date_of(load_day)}/part_1.parquet' (format parquet)
+            """,
+            {"loaded": date_of(load_day + 1)},
+        )
+
+
 def date_of(day: int) -> date:
     """The date of a day."""
     return FIRST_DATE + timedelta(days=day)

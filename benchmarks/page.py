@@ -27,13 +27,15 @@ def write_page(page: Path, found: Row) -> None:
 def _goals(rows: list[Row]) -> Iterator[Row]:
     """The goals whose two cases were measured, with what came out."""
     medians = {
-        (row["case"], row["program"], figure): values[0]
+        (row["case"], row["users"], row["program"], figure): values[0]
         for row in rows
         for figure, values in row.items()
         if isinstance(values, list)
     }
     for goal in yaml.safe_load((HERE / "goals.yml").read_text()):
-        of, by = (medians.get(tuple(goal[name])) for name in ("of", "by"))
+        of, by = (
+            medians.get(tuple(goal[name])) if isinstance(goal[name], list) else goal[name] for name in ("of", "by")
+        )
         if of is not None and by is not None:
             ratio = of / by
             is_met = ratio <= goal["at_most"] if "at_most" in goal else ratio >= goal["at_least"]
@@ -45,7 +47,9 @@ def _chart(rows: list[Row]) -> alt.Chart:
     days = [
         {"days": row["days"], "program": row["program"], "seconds": row["models"][0]}
         for row in rows
-        if row["case"].startswith("one more day") and "tests" not in row["program"]
+        if row["case"].startswith("one more day")
+        and row["users"] == rows[0]["users"]
+        and row["program"] in ("user_metrics", "by hand", "recomputed by hand")
     ]
     chart: alt.Chart = alt.Chart({"values": days}, width=560, height=280).mark_line(point=True).encode(
         alt.X("days:Q", title="days of history"),

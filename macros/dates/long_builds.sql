@@ -81,16 +81,19 @@
 
 {#
     Builds the steps of a long build that are not done yet, each in a transaction of its own, and returns the relation in which
-    all its rows wait then; none when the build is not long. What has come meanwhile makes another window, which begins anew.
+    all its rows wait then; none when the build is not long. Each step asks for the window again, which must be the same.
 
     relation: that is to hold the rows; sql: of the next step
 #}
 {% macro build_in_steps(relation, sql) %}
-    {% if model.name != 'user_metrics' or relation.identifier.startswith(waiting_prefix())
-        or not is_long(known_to_this_run().restatement_window) %}
+    {% if model.name != 'user_metrics' or relation.identifier.startswith(waiting_prefix()) %}
         {% do return(none) %}
     {% endif %}
     {% set at = namespace(step=known_to_this_run().restatement_window, sql=sql) %}
+    {% do drop_waiting_rows(at.step.waiting) %}
+    {% if not is_long(at.step) %}
+        {% do return(none) %}
+    {% endif %}
     {% if at.step.waiting %}
         {# What an earlier run has worked out is this run's, which puts it in place. #}
         {% call statement('step', auto_begin=true) %}
@@ -101,7 +104,6 @@
     {% set columns = get_quoted_csv(model.columns) %}
     {% for _ in range(100000) if at.step.from_date <= at.step.to_date %}
         {% set waiting = waiting_rows(at.step) %}
-        {% if not at.step.waiting %} {% do drop_waiting_rows() %} {% endif %}
         {% call statement('step', auto_begin=true) %}
             {% if at.step.waiting %}
             insert into {{ waiting }} ({{ columns }}) select {{ columns }} from ({{ at.sql }}) as step
@@ -115,17 +117,21 @@
         {% do log("user_metrics: worked out to " ~ at.step.to_date ~ " of " ~ at.step.last_date, info=true) %}
         {% set at.sql = render(model.raw_code) %}
         {% set at.step = known_to_this_run().restatement_window %}
+        {% if waiting_rows(at.step) != waiting %}
+            {% do exceptions.raise_compiler_error(
+                "Another run has written " ~ this ~ ", or what it is built from, while this one was at work. Nothing was put in place:"
+                ~ " run it again."
+            ) %}
+        {% endif %}
     {% endfor %}
     {% do return(waiting_rows(at.step)) %}
 {% endmacro %}
 
 
-{# Drops rows that wait for a build that has become another one. #}
-{% macro drop_waiting_rows() %}
-    {% set tables = "select table_name from information_schema.tables where table_schema = '" ~ this.schema ~ "'" %}
-    {% for name in run_query(tables).columns[0].values() if name.startswith(waiting_prefix()) %}
+{# Drops, with what this run commits next, rows that wait for a build that has become another one. #}
+{% macro drop_waiting_rows(wanted) %}
+    {% for name in columns_at_start(this) | map(attribute=0) | unique if name.startswith(waiting_prefix()) and name != wanted.identifier %}
         {% do adapter.drop_relation(this.incorporate(path={'identifier': name}, type='table')) %}
-        {% do adapter.commit() %}
     {% endfor %}
 {% endmacro %}
 

@@ -13,22 +13,29 @@
 {% endmacro %}
 
 
-{#
-    The names of the columns that a table had when this run began, asked once for all tables. dbt's own way asks for each, and
-    begins a transaction, which a hook would have to end.
-#}
+{# The names of the columns that a table had when this run began. #}
 {% macro stored_columns(relation) %}
-    {% set known, columns = known_to_this_run(), [] %}
+    {% set columns = [] %}
+    {% for table_name, column_name in columns_at_start(relation) if table_name == relation.identifier %}
+        {% do columns.append(column_name) %}
+    {% endfor %}
+    {% do return(columns) %}
+{% endmacro %}
+
+
+{#
+    The names of all tables beside one, and of their columns, when this run began; asked once. dbt's own way asks for each
+    table, and begins a transaction, which a hook would have to end.
+#}
+{% macro columns_at_start(relation) %}
+    {% set known = known_to_this_run() %}
     {% if 'columns' not in known %}
         {% do known.update({'columns': run_query(
             "select table_name, column_name from information_schema.columns where table_schema = '" ~ relation.schema ~ "'"
             ~ " and table_catalog = '" ~ relation.database ~ "'"
         ).rows}) %}
     {% endif %}
-    {% for table_name, column_name in known.columns if table_name == relation.identifier %}
-        {% do columns.append(column_name) %}
-    {% endfor %}
-    {% do return(columns) %}
+    {% do return(known.columns) %}
 {% endmacro %}
 
 

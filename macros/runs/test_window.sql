@@ -1,7 +1,8 @@
 {#
     Gives a test on user_metrics with `where: __changed_dates__` only the dates that were written since all tests last
-    passed, and one on checked rows with `where: __placeable_and_new__` only those that are about to be counted; all of
-    them when the var test_all_dates is true. Other tests get what dbt gives them.
+    passed, one on a key with `where: __changed_keys__` only the keys of rows that were, and one on checked rows with
+    `where: __placeable_and_new__` only those that are about to be counted; all of them when the var test_all_dates is true.
+    Other tests get what dbt gives them.
 #}
 {% macro get_where_subquery(relation) %}
     {% set condition %}
@@ -9,6 +10,10 @@
             date >= {{ first_changed_date(relation) }}
         {% elif execute and config.get('where') == '__placeable_and_new__' %}
             rejection_reason is null and {{ about_to_be_read(relation) }}
+        {% elif execute and config.get('where') == '__changed_keys__' %}
+            {{ model.column_name }} in (
+                select changed.{{ model.column_name }} from {{ relation }} as changed where changed._stamp > {{ last_clean_stamp() }}
+            )
         {% endif %}
     {% endset %}
     {% if condition | trim %}
@@ -49,6 +54,24 @@
         )[0]}) %}
     {% endif %}
     {% do return(date_literal(known.first_changed_date or var('earliest_date'))) %}
+{% endmacro %}
+
+
+{#
+    What stamps of rows are greater than that were written since all tests last passed; 0 with test_all_dates, or when they never
+    have. Asked once a run.
+#}
+{% macro last_clean_stamp() %}
+    {% if var('test_all_dates') or not load_relation(runs()) %}
+        {% do return(0) %}
+    {% endif %}
+    {% set known = known_to_this_run() %}
+    {% if 'last_clean_stamp' not in known %}
+        {% set started_at = query_row("select max(runs.started_at) from " ~ runs() ~ " as runs where runs.is_clean")[0] %}
+        {% set age = started_at - modules.datetime.datetime(1970, 1, 1) if started_at else modules.datetime.timedelta() %}
+        {% do known.update({'last_clean_stamp': (age.total_seconds() * 1000) | int}) %}
+    {% endif %}
+    {% do return(known.last_clean_stamp) %}
 {% endmacro %}
 
 

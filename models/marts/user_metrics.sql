@@ -78,26 +78,36 @@ daily_totals as (
     group by user_id, effective_date
 ),
 
+-- What a user's orders add up to changes on days with orders alone, and stands until the next.
+totals as (
+    select
+        user_id,
+        date as valid_from,
+        coalesce(lead(date) over (partition by user_id order by date), {{ date_literal('9999-12-31') }}) as valid_to,
+        order_count as daily_order_count,
+        total_spent as daily_total_spent,
+        sum(order_count) over (partition by user_id order by date rows unbounded preceding) as order_count,
+        sum(total_spent) over (partition by user_id order by date rows unbounded preceding) as total_spent,
+        max(last_order_at) over (partition by user_id order by date rows unbounded preceding) as last_order_at
+    from daily_totals
+),
+
 running_totals as (
     select
         user_dates.date,
         user_dates.user_id,
         user_dates.email,
-        coalesce(daily_totals.order_count, 0) as daily_order_count,
-        coalesce(daily_totals.total_spent, 0) as daily_total_spent,
-        coalesce(stored.order_count, 0) + coalesce(sum(daily_totals.order_count) over (
-            partition by user_dates.user_id order by user_dates.date rows unbounded preceding
-        ), 0) as order_count,
-        coalesce(stored.total_spent, 0) + coalesce(sum(daily_totals.total_spent) over (
-            partition by user_dates.user_id order by user_dates.date rows unbounded preceding
-        ), 0) as total_spent,
-        greatest(stored.last_order_at, max(daily_totals.last_order_at) over (
-            partition by user_dates.user_id order by user_dates.date rows unbounded preceding
-        )) as last_order_at
+        case when user_dates.date = totals.valid_from then totals.daily_order_count else 0 end as daily_order_count,
+        case when user_dates.date = totals.valid_from then totals.daily_total_spent else 0 end as daily_total_spent,
+        coalesce(stored.order_count, 0) + coalesce(totals.order_count, 0) as order_count,
+        coalesce(stored.total_spent, 0) + coalesce(totals.total_spent, 0) as total_spent,
+        greatest(stored.last_order_at, totals.last_order_at) as last_order_at
     from user_dates
     left join stored on user_dates.user_id = stored.user_id and user_dates.carried_from = stored.date
-    left join daily_totals
-        on user_dates.user_id = daily_totals.user_id and user_dates.date = daily_totals.date
+    left join totals
+        on
+            user_dates.user_id = totals.user_id
+            and user_dates.date >= totals.valid_from and user_dates.date < totals.valid_to
 ),
 
 user_metrics as (

@@ -70,8 +70,9 @@ def test_it_is_worked_out_in_steps(
 def test_a_killed_build_is_carried_on_where_it_was(
     ten_days: Project, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
+    """Also a full refresh, by a run that is none."""
     correct_the_fourth_day(ten_days)
-    ten_days.run("run", "--exclude", "user_metrics")
+    ten_days.run("run", "--exclude", "user_metrics", *arguments)
     before = ten_days.metrics()
     child = os.fork()
     if child == 0:
@@ -82,7 +83,7 @@ def test_a_killed_build_is_carried_on_where_it_was(
     assert ten_days.metrics() == before
     assert len(waiting_tables(ten_days)) == 1
     ten_days.statements.clear()
-    ten_days.run("run", "--select", "user_metrics", *arguments, max_days_per_build=2)
+    ten_days.run("run", max_days_per_build=2)
     first = DAY.index(date(2024, 1, 4)) if not arguments else 0
     assert worked_out(ten_days) == [str(day) for day in DAY[first + 2 : 10 : 2]]
     assert ten_days.metrics() == expected(ten_days, tmp_path)

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 from support.days import DAY, at
-from support.project import order
+from support.histories import SECOND_STEP
+from support.project import failure, order
 from support.redshift.project import RedshiftProject, run_elsewhere
 from support.redshift.shop import Shop
 
@@ -73,6 +74,24 @@ def test_a_cut_leaves_the_old_rows_or_the_new(cut: str, table: str, shop: Shop) 
     new = rows(warehouse, table)
     assert before != new
     assert found == before
+
+
+def test_a_long_build_beside_which_another_run_writes_is_stopped(shop: Shop) -> None:
+    warehouse = shop.warehouse
+    shop.load_day(5)
+    before = warehouse.metrics()
+
+    def write_beside_it() -> None:
+        warehouse.execute("update analytics.fct_orders set _revision = _revision + 1")
+
+    with warehouse.before(SECOND_STEP, write_beside_it):
+        result = warehouse.invoke(*MARTS, "--full-refresh", max_days_per_build=2)
+    assert "Another run has written" in failure(result)
+    assert warehouse.metrics() == before
+    assert any("__waiting_" in name for name in warehouse.tables())
+    warehouse.run(*MARTS)
+    assert warehouse.metrics() == shop.expected()
+    assert not any("__waiting_" in name for name in warehouse.tables())
 
 
 def test_without_begin_and_commit_rows_are_lost(project_copy: Path, shop: Shop) -> None:
