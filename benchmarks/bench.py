@@ -174,6 +174,7 @@ def cases(quick: bool) -> list[Case]:
 def main(
     quick: Annotated[bool, typer.Option("--quick", help="A small lake and few repetitions.")] = False,
     repetitions: Annotated[int, typer.Option(help="How often each program runs.")] = 0,
+    only: Annotated[str, typer.Option(help="Only cases whose names have this; figures of others are kept.")] = "",
     folder: Annotated[Path, typer.Option(help="Where lakes and databases lie meanwhile.")] = ROOT
     / "data"
     / "benchmarks",
@@ -182,11 +183,24 @@ def main(
 ) -> None:
     """Measures user_metrics against the same by hand."""
     shutil.rmtree(folder, ignore_errors=True)
-    measured = [row for case in cases(quick) for row in measure(case, folder, repetitions or (2 if quick else 5))]
-    found = {"machine": machine(), "measured_at": f"{datetime.now(UTC):%Y-%m-%d %H:%M}", "rows": measured}
-    results.write_text(json.dumps(found, indent=1) + "\n")
+    wanted = cases(quick)
+    kept = json.loads(results.read_text())["rows"] if only and results.exists() else []
+    measured = {(case.name, case.users): [row for row in kept if is_of(row, case)] for case in wanted}
+    for case in wanted:
+        if only in case.name:
+            measured[case.name, case.users] = measure(case, folder, repetitions or (2 if quick else 5))
+        found = {
+            "machine": machine(), "measured_at": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
+            "rows": [row for rows in measured.values() for row in rows],
+        }  # fmt: skip
+        results.write_text(json.dumps(found, indent=1) + "\n")
     write_page(page, found)
     print(f"Open {page}")
+
+
+def is_of(row: dict[str, Any], case: Case) -> bool:
+    """Whether a row was measured in a case."""
+    return (row["case"], row["users"]) == (case.name, case.users)
 
 
 def measure(case: Case, folder: Path, repetitions: int) -> list[dict[str, Any]]:

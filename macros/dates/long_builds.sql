@@ -5,10 +5,41 @@
 #}
 
 
-{# Whether a window has more dates than one step. #}
+{#
+    Whether a window is more than one step: max_days_per_build dates of all users, or as many more as there are fewer users
+    to be written.
+#}
 {% macro is_long(window) %}
     {% set days = (python_date(window.last_date) - python_date(window.first_date)).days + 1 %}
-    {% do return(days > var('max_days_per_build') and is_build() and not flags.EMPTY) %}
+    {% if days <= var('max_days_per_build') or not is_build() or flags.EMPTY %}
+        {% do return(false) %}
+    {% endif %}
+    {% do return(python_date(window.last_date) > last_of_step(window, python_date(window.first_date))) %}
+{% endmacro %}
+
+
+{# The last date of the step that begins on a date. #}
+{% macro last_of_step(window, from_date) %}
+    {% set days_of_all, carried_days = var('max_days_per_build'), (python_date(window.whole_from) - from_date).days %}
+    {% if carried_days > 0 %}
+        {% set share = share_of_users(window) %}
+        {% set few = [carried_days, [(days_of_all / share) | int, 1] | max] | min %}
+        {% set days = few + ((days_of_all - few * share) | int if few == carried_days else 0) %}
+    {% endif %}
+    {% do return(from_date + modules.datetime.timedelta(days=(days or days_of_all) - 1)) %}
+{% endmacro %}
+
+
+{# Which share of all users changed_users() has, over 0; asked once a run, and of a few numbers in a row. #}
+{% macro share_of_users(window) %}
+    {% set known, what = known_to_this_run(), 'share_' ~ window.orders_revision ~ '_' ~ window.users_revision %}
+    {% if what not in known %}
+        {% set changed, all = query_row(
+            "select (select count(*) from (" ~ changed_users(window) ~ ") as changed), count(*) from " ~ ref('dim_users') ~ " where is_current"
+        ) %}
+        {% do known.update({what: ([changed, 1] | max) / ([changed, all, 1] | max)}) %}
+    {% endif %}
+    {% do return(known[what]) %}
 {% endmacro %}
 
 
@@ -47,7 +78,7 @@
             {% set done = [known, query_row("select max(date) from " ~ waiting)[0]] | select | list %}
             {% set from_date = (done | max) + one_day if done else from_date %}
         {% endif %}
-        {% set to_date = [to_date, from_date + modules.datetime.timedelta(days=var('max_days_per_build') - 1)] | min %}
+        {% set to_date = [to_date, last_of_step(window, from_date)] | min %}
     {% endif %}
     {% set base_date = from_date - one_day %}
     {% do return(dict(
