@@ -37,6 +37,11 @@ help: ## List the targets
 	@$(PIP) --require-hashes -r $<
 	@touch $@
 
+.venv/extract: requirements/extract.txt .venv/runtime
+	@echo "Installing requirements/extract.txt into .venv …"
+	@$(PIP) --require-hashes -r $<
+	@touch $@
+
 .venv/packages: packages.yml $(shell find offline_packages -type f) .venv/runtime $(if $(wildcard $(PACKAGES)/dbt_utils),,missing)
 	@$(USER_METRICS) packages
 	@mkdir -p data
@@ -76,6 +81,10 @@ runs: setup ## Show what the last ten runs did
 .PHONY: check-lake
 check-lake: setup ## Read LAKE_URI, build nothing, and tell all that is wrong or suspicious in it
 	@$(USER_METRICS) check-lake --vars '$(VARS)'
+
+.PHONY: extract
+extract: setup .venv/extract ## Write a load of SOURCE_POSTGRES_DSN into LAKE_URI: make extract TABLE=orders DATE=2024-01-05
+	@$(USER_METRICS) extract --table $(TABLE) --date $(DATE) $(if $(WHOLE),--whole)
 
 .PHONY: load
 load: setup ## Take the loads of LAKE_URI (on S3) that are new or have changed into Redshift
@@ -132,6 +141,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-e
 lock: .venv/development ## Resolve pyproject.toml anew into requirements/
 	@$(LOCK) --upgrade --group build --group development -o requirements/development.txt
 	@$(LOCK) --group build --constraints requirements/development.txt -o requirements/runtime.txt
+	@$(LOCK:%pyproject.toml=%) --group extract --constraints requirements/development.txt -o requirements/extract.txt
 
 .PHONY: clean
 clean: ## Remove what was made: .venv, packages, logs, and the sample lake with its database

@@ -2,10 +2,12 @@
     A query of the files that lie in the lake now, without those that are hidden or unfinished, or of those alone; date is
     null for a stray.
 
-    folders: patterns of paths under LAKE_URI; `**` does not follow links, `*` does
+    folders: patterns of paths under LAKE_URI, all that lies there where they are left out
 #}
-{% macro lake_files(folders=['users/**', 'users/*/*', 'orders/**', 'orders/*/*'], hidden=false) %}
+{% macro lake_files(folders=none, hidden=false) %}
     {% set lake = query_row("select getvariable('lake_uri')")[0] %}
+    {# In a folder, `**` does not follow links, and `*` does; S3 has none, and each pattern is a listing. #}
+    {% set folders = folders or ['users/**', 'orders/**'] + ([] if lake.startswith('s3://') else ['users/*/*', 'orders/*/*']) %}
     {% set patterns = [] %}
     {% for folder in folders %} {% do patterns.append(escaped(lake) ~ '/' ~ folder) %} {% endfor %}
     select

@@ -58,9 +58,9 @@
 
 {# Lists the files that lie in the lake now in the temporary table lake_files, and returns where the lake is. #}
 {% macro list_lake() %}
-    {% set lake, is_readable = query_row("select getvariable('lake_uri'), getvariable('lake_is_readable')") %}
-    {% if not is_readable %}
-        {% do exceptions.raise_compiler_error("LAKE_URI is '" ~ lake ~ "', which is not a folder that can be read.") %}
+    {% set lake, trouble = query_row("select getvariable('lake_uri'), getvariable('lake_trouble')") %}
+    {% if trouble %}
+        {% do exceptions.raise_compiler_error("LAKE_URI is '" ~ lake ~ "', " ~ trouble ~ ".") %}
     {% endif %}
     {% do run_query('create schema if not exists raw') %}
     {% do run_query('create or replace temporary table lake_files as ' ~ lake_files()) %}

@@ -1,6 +1,7 @@
 """Commands that make and a person call; each one is a thin shell over a module of this package."""
 
 import contextlib
+import dataclasses
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -76,6 +77,33 @@ def check_lake(
     else:
         check_lake.show(report, console)
     raise typer.Exit(1 if report.build_would_stop else 0)
+
+
+@app.command("extract")
+def extract_load(
+    table: Annotated[str, typer.Option(help="users or orders.")],
+    date: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Date of the load.")],
+    whole: Annotated[bool, typer.Option("--whole", help="The whole table, not what has changed on the date.")] = False,
+    lake_uri: Annotated[str, typer.Option("--lake", envvar="LAKE_URI", help="Folder or s3://…")] = "data/lake",
+) -> None:
+    """Writes a load of the application's PostgreSQL into the lake, whole or not at all; prints a line of JSON.
+
+    Reads SOURCE_POSTGRES_DSN and other variables that docs/extraction.md lists.
+    """
+    try:
+        from user_metrics import extract, partitions, source
+    except ModuleNotFoundError as error:
+        raise refusal(f"Extraction needs {error.name}: run make .venv/extract.") from error
+    from user_metrics.s3_lake import LakeError
+
+    if table not in COLUMNS:
+        raise refusal(f"There is no table {table}: --table is users or orders.")
+    try:
+        partition = partitions.partition(lake_uri, table, date.date())
+        found = extract.extract(source.source(), partition, whole)
+    except (extract.ExtractionError, partitions.PartitionError, source.SourceError, LakeError) as error:
+        raise refusal(error) from error
+    typer.echo(json.dumps(dataclasses.asdict(found), default=str))
 
 
 @app.command("load")

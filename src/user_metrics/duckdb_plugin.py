@@ -1,6 +1,7 @@
 """dbt-duckdb plugin, configured in profiles.yml: checks DUCKDB_PATH and a memory limit, and says where the lake is."""
 
 import os
+from functools import cached_property
 from pathlib import Path
 
 import duckdb
@@ -12,12 +13,22 @@ TAKEN_NAMES = ("main", "raw", "system", "temp")
 """What DuckDB, which calls a file's contents by the file's name, would mistake for a schema or for its own."""
 
 
-def is_readable(lake_uri: str) -> bool:
-    """Whether the lake is a folder that can be listed.
+def trouble_with(lake_uri: str) -> str | None:
+    """Why a lake cannot be read, as the end of a sentence; none where it can.
 
     DuckDB's glob() cannot tell: it answers a wrong path with no files, as it does an empty folder.
     """
-    return Path(lake_uri).is_dir() and os.access(lake_uri, os.R_OK | os.X_OK)
+    if lake_uri.startswith("s3://"):
+        # Only a lake on S3 needs boto3, which takes a moment to import.
+        from user_metrics.s3_lake import LakeError, S3Lake
+
+        try:
+            S3Lake(lake_uri).look()
+        except LakeError as error:
+            return str(error).removeprefix(f"LAKE_URI is '{lake_uri}', ").removesuffix(".")
+        return None
+    is_readable = Path(lake_uri).is_dir() and os.access(lake_uri, os.R_OK | os.X_OK)
+    return None if is_readable else "which is not a folder that can be read"
 
 
 def open_database(path: str, schema: str) -> None:
@@ -64,22 +75,33 @@ def check_memory_limit(memory_limit: str) -> None:
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb has no types
-    """Sets lake_uri (text), lake_is_readable (boolean) and the memory limit of every DuckDB session."""
+    """Sets lake_uri, lake_trouble (none, or why it cannot be read) and the memory limit of every DuckDB session."""
 
     def initialize(self, plugin_config: dict[str, str]) -> None:
         """Called by dbt-duckdb with the plugin's config in profiles.yml, before it opens the file."""
         self._config = plugin_config
+        self._lake_uri = plugin_config["lake_uri"].rstrip("/")
+        if "://" not in self._lake_uri:
+            # Absolute, as the views over the lake may be read from another folder.
+            self._lake_uri = os.path.abspath(self._lake_uri)  # noqa: PTH100 — Path would follow links
         open_database(self.creds.path, self.creds.schema)
         if plugin_config["memory_limit"]:
             check_memory_limit(plugin_config["memory_limit"])
 
+    def configure_connection(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Called by dbt-duckdb once, for the connection whose sessions it uses."""
+        if self._lake_uri.startswith("s3://"):
+            from user_metrics.duckdb_s3 import sign_in
+
+            sign_in(connection)
+
     def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Called by dbt-duckdb for every session."""
-        lake_uri = self._config["lake_uri"].rstrip("/")
-        if "://" not in lake_uri:
-            # Absolute, as the views over the lake may be read from another folder.
-            lake_uri = os.path.abspath(lake_uri)  # noqa: PTH100 — Path would follow links
-        cursor.execute("set variable lake_uri = $1", [lake_uri])
-        cursor.execute("set variable lake_is_readable = $1", [is_readable(lake_uri)])
+        cursor.execute("set variable lake_uri = $1", [self._lake_uri])
+        cursor.execute("set variable lake_trouble = $1", [self._lake_trouble])
         if self._config["memory_limit"]:
             cursor.execute(f"set memory_limit = '{self._config['memory_limit']}'")
+
+    @cached_property
+    def _lake_trouble(self) -> str | None:
+        return trouble_with(self._lake_uri)

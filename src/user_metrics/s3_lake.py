@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from importlib import resources
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
 import duckdb
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
+
+from user_metrics.duckdb_s3 import endpoint, literal, sign_in
 
 MANIFESTS = "_manifests"
 """Where manifests lie in the lake: beside the tables, so that whoever may read a load may read its manifest, and for
@@ -59,9 +62,13 @@ class S3Lake:
             raise LakeError(f"LAKE_URI is '{uri}', but Redshift loads from S3 alone: name it s3://bucket/prefix.")
         self.uri = uri.rstrip("/")
         self._bucket, self._prefix = parts.netloc, parts.path.strip("/")
-        self._endpoint = os.environ.get("S3_ENDPOINT") or None
         self._session = boto3.Session()
-        self._client = self._session.client("s3", endpoint_url=self._endpoint)
+        self._client = self._session.client("s3", endpoint_url=endpoint())
+
+    def look(self) -> None:
+        """Asks for what lies first in the lake; raises LakeError where S3 does not answer."""
+        with self._told():
+            self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._key(""), MaxKeys=1)
 
     def loads(self, folders: Iterable[str]) -> dict[tuple[str, date], Load]:
         """The loads that are delivered now, by table and date; one request for a thousand files of a folder.
@@ -125,6 +132,16 @@ class S3Lake:
             self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
         return f"s3://{self._bucket}/{key}"
 
+    def names(self, folder: str) -> list[str]:
+        """The names of what lies in a folder of the lake."""
+        return [entry["Key"].removeprefix(self._key(f"{folder}/")) for entry in self._listed([folder])]
+
+    def upload(self, file: Path, path: str) -> str:
+        """Puts a file into the lake, where it is seen when all of it is there; returns its address."""
+        with self._told():
+            self._client.upload_file(str(file), self._bucket, self._key(path))
+        return f"s3://{self._bucket}/{self._key(path)}"
+
     def credentials(self) -> str:
         """How COPY is to sign in: REDSHIFT_COPY_ROLE, an IAM role or `default`, else the credentials of this process.
 
@@ -145,7 +162,7 @@ class S3Lake:
         """Has an error of S3 say which lake it is about."""
         try:
             yield
-        except (BotoCoreError, ClientError, duckdb.Error) as error:
+        except (BotoCoreError, Boto3Error, ClientError, duckdb.Error) as error:
             raise LakeError(f"LAKE_URI is '{self.uri}', which S3 refuses: {error}") from error
 
     def _key(self, path: str) -> str:
@@ -153,28 +170,12 @@ class S3Lake:
 
     @cached_property
     def _duckdb(self) -> duckdb.DuckDBPyConnection:
-        """A session that reads S3, by the extension that was installed with this package."""
+        """A session that reads S3."""
         connection = duckdb.connect()
-        folder = resources.files("duckdb_extension_httpfs") / "extensions"
-        (extension,) = [version / "httpfs.duckdb_extension" for version in folder.iterdir()]
-        connection.execute(f"load {literal(str(extension))}")
-        options = {"region": self._session.region_name or "us-east-1"}
-        if self._endpoint:
-            parts = urlsplit(self._endpoint)
-            options |= {"endpoint": parts.netloc, "url_style": "path", "use_ssl": str(parts.scheme == "https").lower()}
-        if signed_in := self._session.get_credentials():
-            found = signed_in.get_frozen_credentials()
-            options |= {"key_id": found.access_key, "secret": found.secret_key, "session_token": found.token or ""}
-        settings = ", ".join(f"{name} {literal(value)}" for name, value in options.items())
-        connection.execute(f"create secret lake (type s3, {settings})")
+        sign_in(connection)
         return connection
 
 
 def in_order(loads: Iterable[tuple[str, date]]) -> list[tuple[str, date]]:
     """Table and date of loads, by date."""
     return sorted(loads, key=lambda load: (load[1], load[0]))
-
-
-def literal(text: str) -> str:
-    """A text in SQL."""
-    return "'" + text.replace("'", "''") + "'"

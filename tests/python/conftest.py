@@ -8,11 +8,13 @@ import os
 import random
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.histories import BATCH, FROZEN, REDSHIFT_BATCH
 from support.project import ROOT, Project
+from support.s3 import S3, s3_server
 
 ONLINE_RETAIL = os.environ.get("ONLINE_RETAIL")
 
@@ -55,6 +57,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def project(tmp_path: Path) -> Project:
     """The project on an empty lake and no database yet."""
     return Project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """A server of S3."""
+    with s3_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from redshift_sql import refused
 from support.redshift.project import READER, RedshiftProject
-from support.redshift.s3 import S3, s3_server
 from support.redshift.shop import Shop
 from support.redshift.standin import RedshiftStandIn
+from support.s3 import S3
 
 
 @contextmanager
@@ -34,13 +34,6 @@ def server_folder() -> Iterator[Path]:
     """A folder for a server of the test's own."""
     with own_folder() as folder:
         yield folder
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[S3]:
-    """A server of S3."""
-    with s3_server() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

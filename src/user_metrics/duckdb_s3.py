@@ -1,0 +1,38 @@
+"""How a session of DuckDB reads and writes S3: by the extension installed with this package, without a download."""
+
+import os
+from importlib import resources
+from urllib.parse import urlsplit
+
+import boto3
+import duckdb
+
+
+def endpoint() -> str | None:
+    """The server that S3_ENDPOINT names; none for Amazon's own."""
+    return os.environ.get("S3_ENDPOINT") or None
+
+
+def sign_in(connection: duckdb.DuckDBPyConnection) -> None:
+    """Has a session read and write S3, with the credentials that the AWS credential chain finds.
+
+    Raises duckdb.Error where the extension does not fit DuckDB, and botocore's errors where credentials cannot be had.
+    """
+    folder = resources.files("duckdb_extension_httpfs") / "extensions"
+    (extension,) = [version / "httpfs.duckdb_extension" for version in folder.iterdir()]
+    connection.execute(f"load {literal(str(extension))}")
+    session = boto3.Session()
+    options = {"region": session.region_name or "us-east-1"}
+    if server := endpoint():
+        parts = urlsplit(server)
+        options |= {"endpoint": parts.netloc, "url_style": "path", "use_ssl": str(parts.scheme == "https").lower()}
+    if credentials := session.get_credentials():
+        found = credentials.get_frozen_credentials()
+        options |= {"key_id": found.access_key, "secret": found.secret_key, "session_token": found.token or ""}
+    settings = ", ".join(f"{name} {literal(value)}" for name, value in options.items())
+    connection.execute(f"create or replace secret lake (type s3, {settings})")
+
+
+def literal(text: str) -> str:
+    """A text in SQL."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,170 @@
+"""Extracts a table of the application's PostgreSQL into a partition of the lake, whole or not at all."""
+
+import re
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+from user_metrics.duckdb_s3 import literal
+from user_metrics.lake import COLUMNS
+from user_metrics.partitions import Partition
+from user_metrics.source import Source, SourceTable
+
+CLOCKS_MAY_DIFFER = timedelta(minutes=1)
+
+TRANSIENT = re.compile(
+    r"connection refused|could not (connect|receive|translate host name)|server closed the connection|timeout expired"
+    r"|no route to host|network is unreachable|connection reset|broken pipe|starting up|shutting down|too many clients"
+    r"|terminating connection|SSL SYSCALL|no connection to the server",
+    re.IGNORECASE,
+)
+"""What PostgreSQL and its library say of trouble that passes."""
+
+
+class ExtractionError(Exception):
+    """Nothing was written; the message is a sentence that says why."""
+
+
+class PassingError(ExtractionError):
+    """The server cannot be reached now; it may be in a moment."""
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What was written."""
+
+    table: str
+    date: date
+    rows: int
+    bytes: int
+    newest_updated_at: datetime | None
+    """The newest change that it has (UTC), none without rows."""
+    file: str
+
+
+def extract(source: Source, partition: Partition, whole: bool = False) -> Extraction:
+    """Writes the load of a table and date: what changed on that day and shortly before it, or the whole table.
+
+    Raises ExtractionError, or LakeError of the partition; then what was there is there still.
+    """
+    loaded_at = datetime.now(UTC).replace(tzinfo=None)
+    attempts = Retrying(
+        stop=stop_after_attempt(source.attempts), wait=wait_exponential_jitter(multiplier=0.5, max=30),
+        retry=retry_if_exception_type(PassingError), reraise=True,
+    )  # fmt: skip
+    with partition.unfinished() as file:
+        attempts(read, source, partition.table, partition.date, whole, loaded_at, file)
+        (rows, newest), size = verify(file, partition.table), file.stat().st_size
+        return Extraction(partition.table, partition.date, rows, size, newest, partition.publish(file))
+
+
+def read(source: Source, table: str, day: date, whole: bool, loaded_at: datetime, file: Path) -> None:
+    """Writes the rows of a table into a file: of one snapshot of the source, and without holding them in memory."""
+    settings = getattr(source, table)
+    with tempfile.TemporaryDirectory() as spill, duckdb.connect(config={"temp_directory": spill}) as connection:
+        attach(connection, source)
+        refuse_clock_ahead(connection)
+        connection.execute("set preserve_insertion_order = false")
+        try:
+            connection.execute(
+                f"copy ({query(source, settings, table, day, whole)}) to {literal(str(file))} (format parquet)",
+                {"loaded_at": loaded_at},
+            )
+        except duckdb.Error as error:
+            raise told(error, source, settings, table) from None
+
+
+def attach(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+    """Has a session read the source, read-only and in one snapshot."""
+    folder = resources.files("duckdb_extension_postgres_scanner") / "extensions"
+    (extension,) = [version / "postgres_scanner.duckdb_extension" for version in folder.iterdir()]
+    connection.execute(f"load {literal(str(extension))}")
+    connection.execute("set timezone = 'UTC'")
+    connection.execute(f"set pg_statement_timeout_millis = {source.timeout_seconds * 1000}")
+    connection.execute("set pg_idle_in_transaction_timeout_millis = 600000")
+    dsn = source.postgres_dsn.get_secret_value()
+    try:
+        connection.execute(f"attach {literal(dsn)} as source (type postgres, read_only)")
+    except duckdb.Error as error:
+        # What DuckDB says has the address with the password in it.
+        said = str(error).replace(dsn, "…").split('": ', 1)[-1].splitlines()[0]
+        kind = PassingError if TRANSIENT.search(said) else ExtractionError
+        raise kind(f"SOURCE_POSTGRES_DSN names a server that cannot be signed in to: {said}") from None
+
+
+def refuse_clock_ahead(connection: duckdb.DuckDBPyConnection) -> None:
+    """Raises ExtractionError where the source's clock is ahead: its changes would seem newer than their load."""
+    asked = "select epoch(clock) from postgres_query('source', 'select clock_timestamp() as clock')"
+    ((there,),) = connection.execute(asked).fetchall()
+    ahead = timedelta(seconds=there - datetime.now(UTC).timestamp())
+    if ahead > CLOCKS_MAY_DIFFER:
+        raise ExtractionError(
+            f"The clock of the source is {ahead.total_seconds():.0f} seconds ahead of this machine's: set both right."
+        )
+
+
+def query(source: Source, settings: SourceTable, table: str, day: date, whole: bool) -> str:
+    """The rows of a load, as the lake has them."""
+    expressions = settings.expressions()
+    if table == "orders" and source.statuses:
+        pairs = ", ".join(f"{literal(theirs)}: {literal(ours)}" for theirs, ours in source.statuses.items())
+        status = f"cast({expressions['status']} as varchar)"
+        expressions["status"] = f"coalesce(map {{{pairs}}}[{status}], {status})"
+    columns = [
+        f"{converted(expressions[name], name, type) if name in expressions else '$loaded_at::timestamp'} as {name}"
+        for name, type in COLUMNS[table].items()
+    ]
+    changed = ""
+    if not whole:
+        start = datetime.combine(day, time(), UTC)
+        first, end = start - timedelta(minutes=source.overlap_minutes), start + timedelta(days=1)
+        updated_at = expressions["updated_at"]
+        changed = f" where {updated_at} >= '{first:%Y-%m-%d %H:%M:%S}' and {updated_at} < '{end:%Y-%m-%d %H:%M:%S}'"
+    return f"select {', '.join(columns)} from source.{quoted(source.db_schema)}.{quoted(settings.table)}{changed}"
+
+
+def converted(expression: str, name: str, type: str) -> str:
+    """A value as the lake's type, or an error where it would lose something."""
+    cast = f"cast({expression} as {type})"
+    if type.startswith("decimal"):
+        loss = literal(f"{name} has more than two digits behind the point")
+        return f"case when cast({expression} as decimal(38, 9)) <> {cast} then error({loss}) else {cast} end"
+    return cast
+
+
+def told(error: duckdb.Error, source: Source, settings: SourceTable, table: str) -> ExtractionError:
+    """An error of reading, as a sentence."""
+    said = re.sub(r"^\w[\w ]* Error: ", "", str(error).splitlines()[0])
+    name = f"{source.db_schema}.{settings.table}"
+    if isinstance(error, duckdb.CatalogException):
+        return ExtractionError(
+            f"The source has no table {name}: correct SOURCE_{table.upper()}__TABLE or SOURCE_DB_SCHEMA."
+        )
+    if isinstance(error, duckdb.BinderException):
+        return ExtractionError(f"A column of {name} is not there ({said}): correct SOURCE_{table.upper()}__… of it.")
+    if TRANSIENT.search(str(error)):
+        return PassingError(f"The source went away while {name} was read: {said}")
+    return ExtractionError(f"A row of {name} does not fit the lake: {said}.".replace("..", "."))
+
+
+def verify(file: Path, table: str) -> tuple[int, datetime | None]:
+    """How many rows a file has, and their newest change; raises ExtractionError where it is no file of the lake."""
+    with duckdb.connect() as connection:
+        columns = connection.execute("describe from read_parquet(?, hive_partitioning = false)", [str(file)]).fetchall()
+        found = {name: type.lower().replace(",", ", ") for name, type, *_ in columns}
+        if found != COLUMNS[table]:
+            raise ExtractionError(f"The file that was written has the columns {found}, not {COLUMNS[table]}.")
+        (row,) = connection.execute(
+            "select count(*), max(updated_at) from read_parquet(?, hive_partitioning = false)", [str(file)]
+        ).fetchall()
+    return row[0], row[1]
+
+
+def quoted(name: str) -> str:
+    """A name in SQL."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,210 @@
+"""Loads of an application's PostgreSQL: what is in them, and what is not written where something is wrong."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from extraction.conftest import Application
+from support.days import build
+from support.project import Project, working_folder
+from support.s3 import BUCKET, S3
+from typer.testing import CliRunner, Result
+
+from user_metrics.cli import app
+from user_metrics.lake import COLUMNS
+
+DAY = date(2024, 1, 5)
+
+
+def extract(lake: Path | str, table: str = "orders", *options: str, day: date = DAY) -> Result:
+    """Runs the command."""
+    return CliRunner().invoke(app, ["extract", "--table", table, "--date", str(day), "--lake", str(lake), *options])
+
+
+def rows(partition: Path) -> list[tuple[Any, ...]]:
+    """What a partition has, by id, without when it was loaded."""
+    files = f"read_parquet('{partition}/*.parquet', hive_partitioning = false)"
+    with duckdb.connect() as connection:
+        return connection.execute(f"select * exclude (_loaded_at) from {files} order by id").fetchall()
+
+
+def refusal(lake: Path, table: str = "orders", *options: str) -> str:
+    """Why nothing was extracted; what lay in the lake is as it was."""
+    before = {file: file.read_bytes() for file in lake.rglob("*") if file.is_file()}
+    result = extract(lake, table, *options)
+    assert result.exit_code == 1, result.output
+    assert {file: file.read_bytes() for file in lake.rglob("*") if file.is_file()} == before
+    assert "Traceback" not in result.output
+    return result.output
+
+
+def place(application: Application, id: int, updated_at: str, amount: str = "10.00", status: str = "completed") -> None:
+    """An order of user 1."""
+    application.sql(
+        "insert into orders values (%s, 1, %s, %s, '2024-01-01 09:00+00', %s)", id, amount, status, updated_at
+    )
+
+
+def test_changes_of_a_day_and_shortly_before_are_extracted(application: Application, tmp_path: Path) -> None:
+    for id, updated_at in enumerate(
+        ["2024-01-04 22:59:59.999999", "2024-01-04 23:00", "2024-01-05 23:59:59.999999", "2024-01-06 00:00"], 1
+    ):
+        place(application, id, f"{updated_at}+00")
+    begun = datetime.now(UTC).replace(tzinfo=None)
+    result = extract(tmp_path)
+    assert result.exit_code == 0, result.output
+    placed = datetime(2024, 1, 1, 9)
+    assert rows(tmp_path / "orders" / "date=2024-01-05") == [
+        (2, 1, Decimal("10.00"), "completed", placed, datetime(2024, 1, 4, 23)),
+        (3, 1, Decimal("10.00"), "completed", placed, datetime(2024, 1, 5, 23, 59, 59, 999999)),
+    ]
+    said = json.loads(result.output)
+    file = tmp_path / "orders" / "date=2024-01-05" / "part_0.parquet"
+    assert said == {
+        "table": "orders", "date": "2024-01-05", "rows": 2, "bytes": file.stat().st_size,
+        "newest_updated_at": "2024-01-05 23:59:59.999999", "file": str(file),
+    }  # fmt: skip
+    assert list(file.parent.iterdir()) == [file]
+    with duckdb.connect() as connection:
+        found = connection.execute(f"describe from read_parquet('{file}', hive_partitioning = false)").fetchall()
+        ((first, last),) = connection.execute(f"select min(_loaded_at), max(_loaded_at) from '{file}'").fetchall()
+    assert {name: type.lower().replace(",", ", ") for name, type, *_ in found} == COLUMNS["orders"]
+    assert first == last
+    assert begun <= first <= datetime.now(UTC).replace(tzinfo=None)
+
+
+def test_the_whole_table_is_extracted_and_takes_the_place_of_what_was_there(
+    application: Application, tmp_path: Path
+) -> None:
+    place(application, 1, "2020-01-01 00:00+00")
+    place(application, 2, "2024-01-05 12:00+00")
+    assert extract(tmp_path, "orders", "--whole").exit_code == 0
+    assert [id for id, *_ in rows(tmp_path / "orders" / "date=2024-01-05")] == [1, 2]
+    application.sql("delete from orders where id = 1")
+    assert extract(tmp_path, "orders", "--whole").exit_code == 0
+    assert [id for id, *_ in rows(tmp_path / "orders" / "date=2024-01-05")] == [2]
+
+
+def test_a_day_without_changes_makes_a_load_without_rows(application: Application, tmp_path: Path) -> None:
+    result = extract(tmp_path, "users")
+    assert json.loads(result.output)["rows"] == 0
+    assert rows(tmp_path / "users" / "date=2024-01-05") == []
+
+
+def test_tables_columns_and_statuses_are_called_as_the_settings_say(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application.sql(
+        """
+        create schema shop;
+        create table shop."Sales" (
+            number text, buyer text, cents bigint, state int, placed timestamp, changed timestamp
+        );
+        insert into shop."Sales" values
+            ('A-7', 'B-1', 1234, 1, '2024-01-05 10:00', '2024-01-05 11:00'),
+            ('A-8', null, -500, 9, '2024-01-05 10:00', '2024-01-05 11:00')
+        """
+    )
+    for name, value in {
+        "DB_SCHEMA": "shop", "ORDERS__TABLE": "Sales", "ORDERS__ID": "substr(number, 3)",
+        "ORDERS__USER_ID": "substr(buyer, 3)", "ORDERS__AMOUNT": "cents / 100", "ORDERS__STATUS": "state",
+        "ORDERS__CREATED_AT": "placed", "ORDERS__UPDATED_AT": "changed", "STATUSES": '{"1": "completed"}',
+    }.items():  # fmt: skip
+        monkeypatch.setenv(f"SOURCE_{name}", value)
+    assert extract(tmp_path).exit_code == 0
+    placed, changed = datetime(2024, 1, 5, 10), datetime(2024, 1, 5, 11)
+    assert rows(tmp_path / "orders" / "date=2024-01-05") == [
+        (7, 1, Decimal("12.34"), "completed", placed, changed),
+        (8, None, Decimal("-5.00"), "9", placed, changed),
+    ]
+
+
+@pytest.mark.parametrize("amount", ["10000000000000000", "0.001"])
+def test_an_amount_that_does_not_fit_is_refused(application: Application, tmp_path: Path, amount: str) -> None:
+    place(application, 1, "2024-01-05 12:00+00")
+    assert extract(tmp_path).exit_code == 0
+    place(application, 2, "2024-01-05 12:00+00", amount=amount)
+    assert "A row of public.orders does not fit the lake: " in refusal(tmp_path)
+
+
+def test_what_is_not_there_is_named(application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_ORDERS__TABLE", "sales")
+    assert "The source has no table public.sales: correct SOURCE_ORDERS__TABLE or SOURCE_DB_SCHEMA." in refusal(
+        tmp_path
+    )
+    monkeypatch.setenv("SOURCE_ORDERS__TABLE", "orders")
+    monkeypatch.setenv("SOURCE_ORDERS__AMOUNT", "price")
+    said = refusal(tmp_path)
+    assert "A column of public.orders is not there (" in said
+    assert "price" in said
+
+
+def test_a_server_that_is_not_there_is_tried_again_and_then_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_POSTGRES_DSN", "host=127.0.0.1 port=9 user=me password=secret dbname=shop")
+    monkeypatch.setenv("SOURCE_ATTEMPTS", "2")
+    said = refusal(tmp_path)
+    assert "SOURCE_POSTGRES_DSN names a server that cannot be signed in to: connection to server" in said
+    assert "Connection refused" in said
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SOURCE_POSTGRES_DSN", None, "SOURCE_POSTGRES_DSN is not set: docs/extraction.md says to what."),
+        (
+            "SOURCE_OVERLAP_MINUTES",
+            "-1",
+            "SOURCE_OVERLAP_MINUTES is wrong: input should be greater than or equal to 0.",
+        ),
+        ("SOURCE_ORDERS__ID", "", "SOURCE_ORDERS__ID is wrong: string should have at least 1 character."),
+        ("SOURCE_ORDERS__PRICE", "price", "SOURCE_ORDERS__PRICE is wrong: extra inputs are not permitted."),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str | None, said: str
+) -> None:
+    monkeypatch.setenv("SOURCE_POSTGRES_DSN", "host=127.0.0.1 port=9")
+    monkeypatch.setenv(name, value) if value is not None else monkeypatch.delenv(name)
+    assert said in refusal(tmp_path)
+
+
+def test_a_partition_with_files_of_others_is_left_alone(application: Application, tmp_path: Path) -> None:
+    other = tmp_path / "orders" / "date=2024-01-05" / "export.parquet"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"theirs")
+    said = refusal(tmp_path)
+    assert "where orders/date=2024-01-05 holds export.parquet, which was not extracted: move it." in said
+
+
+def test_a_lake_on_s3_gets_the_same_file(
+    application: Application, tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    place(application, 1, "2024-01-05 12:00+00")
+    result = extract(f"s3://{BUCKET}/extracted")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.output)["file"] == f"s3://{BUCKET}/extracted/orders/date=2024-01-05/part_0.parquet"
+    body = s3.client().get_object(Bucket=BUCKET, Key="extracted/orders/date=2024-01-05/part_0.parquet")["Body"].read()
+    (tmp_path / "part_0.parquet").write_bytes(body)
+    assert [id for id, *_ in rows(tmp_path)] == [1]
+
+
+def test_user_metrics_is_built_of_what_was_extracted(application: Application, project: Project) -> None:
+    application.sql("insert into users values (1, 'a@x.org', '2024-01-01 08:00+00', '2024-01-01 08:00+00')")
+    place(application, 1, "2024-01-05 12:00+00", amount="12.50")
+    assert extract(project.lake, "users", "--whole").exit_code == 0
+    assert extract(project.lake).exit_code == 0
+    with working_folder(project.root):
+        build(project)
+    found = project.query("select order_count, total_spent from analytics.user_metrics where date = '2024-01-05'")
+    assert found == [(1, Decimal("12.50"))]

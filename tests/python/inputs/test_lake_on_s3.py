@@ -1,0 +1,89 @@
+"""A lake on S3 is read as a folder is, and asked no more the more loads it has."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from support.days import DAY, at, build, loaded, write_days
+from support.project import Project, failure, order, refusal, user
+from support.s3 import S3, ProjectOnS3
+
+
+@pytest.fixture
+def on_s3(tmp_path: Path, s3: S3) -> ProjectOnS3:
+    """The project on an empty lake on S3."""
+    return ProjectOnS3(tmp_path, s3)
+
+
+@contextmanager
+def requests() -> Iterator[list[str]]:
+    """What the server is asked, in a block."""
+    asked: list[str] = []
+    log = logging.getLogger("werkzeug")
+    handler = logging.Handler()
+    handler.emit = lambda record: asked.append(record.getMessage())  # type: ignore[method-assign]
+    level = log.level
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    yield asked
+    log.removeHandler(handler)
+    log.setLevel(level)
+
+
+def test_a_lake_on_s3_makes_the_rows_that_a_folder_makes(on_s3: ProjectOnS3, tmp_path: Path) -> None:
+    write_days(on_s3, 5)
+    build(on_s3)
+    (tmp_path / "folder").mkdir()
+    folder = Project(tmp_path / "folder", lake=on_s3.lake)
+    build(folder)
+    assert on_s3.metrics()
+    assert on_s3.metrics() == folder.metrics()
+
+
+@pytest.mark.parametrize("days", [40, 400])
+def test_a_day_asks_no_more_the_more_loads_there_are(on_s3: ProjectOnS3, days: int) -> None:
+    """One listing of each table to begin with, one of each new load after, and the new files themselves."""
+    first = date(2023, 1, 1)
+    for number in range(days):
+        day = first + timedelta(days=number)
+        on_s3.write_load("users", day, [user(1, "a@x.org", at(first), at(first), loaded(day))] if number == 0 else [])
+        on_s3.write_load("orders", day, [order(number, 1, "1.00", "completed", at(day), at(day), loaded(day))])
+    build(on_s3)
+    day = first + timedelta(days=days)
+    on_s3.write_load("orders", day, [order(days, 1, "1.00", "completed", at(day), at(day), loaded(day))])
+    on_s3.on_s3.update()
+    with requests() as asked:
+        build(on_s3)
+    assert on_s3.metrics()[-1][0] == day
+    assert len(asked) <= 12, "\n".join(asked)
+    with requests() as asked:
+        build(on_s3)
+    assert len(asked) <= 3, "\n".join(asked)
+
+
+def test_a_bucket_that_is_not_there_is_named(on_s3: ProjectOnS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(on_s3.on_s3, "uri", "s3://nowhere/lake")
+    said = refusal(on_s3)
+    assert "LAKE_URI is 's3://nowhere/lake', which S3 refuses: " in said
+    assert "NoSuchBucket" in said
+
+
+def test_a_server_that_does_not_answer_is_named(on_s3: ProjectOnS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {**on_s3.environment(), "S3_ENDPOINT": "http://127.0.0.1:9"}
+    monkeypatch.setattr(on_s3, "environment", lambda: environment)
+    result = on_s3.invoke("run")
+    assert not result.success
+    assert f"LAKE_URI is '{on_s3.on_s3.uri}', which S3 refuses: " in failure(result)
+
+
+def test_a_stray_file_on_s3_is_named(on_s3: ProjectOnS3) -> None:
+    write_days(on_s3, 2)
+    stray = on_s3.lake / "orders" / "2024-01-01" / "part_0.parquet"
+    stray.parent.mkdir()
+    stray.write_bytes((on_s3.lake / "orders" / f"date={DAY[0]}" / "part_0.parquet").read_bytes())
+    assert f"{on_s3.on_s3.uri}/orders/2024-01-01/part_0.parquet" in refusal(on_s3)
