@@ -70,11 +70,11 @@ def read(source: Source, table: str, day: date, whole: bool, loaded_at: datetime
         attach(connection, source)
         refuse_clock_ahead(connection)
         connection.execute("set preserve_insertion_order = false")
+        rows = query(source, settings, table, day, whole)
+        # Without a temporary file of DuckDB's own, whose name readers would not pass over.
+        options = "(format parquet, use_tmp_file false)"
         try:
-            connection.execute(
-                f"copy ({query(source, settings, table, day, whole)}) to {literal(str(file))} (format parquet)",
-                {"loaded_at": loaded_at},
-            )
+            connection.execute(f"copy ({rows}) to {literal(str(file))} {options}", {"loaded_at": loaded_at})
         except duckdb.Error as error:
             raise told(error, source, settings, table) from None
 

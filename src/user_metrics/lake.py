@@ -51,5 +51,5 @@ def write_partition(partition: Path, table: str, rows: Sequence[Row]) -> Path:
                 [json.dumps(rows, default=str), json.dumps([COLUMNS[table]])],
             )
         file = str(unfinished).replace("'", "''")
-        connection.execute(f"copy load to '{file}' (format parquet)")
+        connection.execute(f"copy load to '{file}' (format parquet, use_tmp_file false)")
     return unfinished.rename(partition / "part_0.parquet")
