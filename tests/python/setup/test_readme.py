@@ -57,6 +57,13 @@ def test_the_rows_of_the_real_year_are_real(online_retail: Path, tmp_path: Path)
     assert "\n".join(shown) in README
 
 
+TRIED_ELSEWHERE = {
+    "The database … has no table raw.…": "redshift/test_build.py",
+    "LAKE_URI is 's3://…', which S3 refuses: …": "inputs/test_lake_on_s3.py",
+    "Another run has written …, or what it is built from, while this one was at work": "redshift/test_faults.py",
+}
+
+
 def test_the_messages_in_the_table_are_those_that_come(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     said = "\n".join(messages_of(project, monkeypatch))
     table = README.split("| message | what to do |")[1].split("\n\n")[0]
@@ -65,7 +72,7 @@ def test_the_messages_in_the_table_are_those_that_come(project: Project, monkeyp
     for message in messages:
         if message.startswith("assert_"):
             assert (ROOT / "tests" / f"{message}.sql").exists(), message
-        elif message != "The database … has no table raw.…":  # redshift/test_build.py
+        elif message not in TRIED_ELSEWHERE:
             pattern = ".*".join(re.escape(part) for part in message.split("…"))
             assert re.search(pattern, said), f"{message}\n\n{said}"
 
