@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -114,7 +115,7 @@ def nothing_to_do(lake: Path, database: Path, project: str, state: str) -> Secon
             env={**os.environ, "LAKE_URI": str(lake), "DUCKDB_PATH": str(database)},
         )  # fmt: skip
         whole = time.perf_counter() - started
-    return {"whole": whole}
+    return {"whole": whole, "peak_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024}
 
 
 def microbatch(lake: Path, database: Path, day: int) -> Seconds:

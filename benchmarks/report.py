@@ -9,7 +9,7 @@ from pathlib import Path
 
 def report(seconds: dict[str, float]) -> None:
     """Prints the line."""
-    print(json.dumps({**seconds, "peak_mb": sum(_peaks("self")) / 1024}), flush=True)
+    print(json.dumps({"peak_mb": sum(_peaks("self")) / 1024, **seconds}), flush=True)
 
 
 def _peaks(process: str) -> list[int]:
