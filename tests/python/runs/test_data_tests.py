@@ -39,7 +39,9 @@ DAMAGES = {
     "dbt_expectations_expect_column_pair_values_A_to_be_greater_than_B_dim_users": (
         "update analytics.dim_users set valid_to = '2000-01-01'"
     ),
-    "unique_fct_orders_order_id": "insert into analytics.fct_orders select * from analytics.fct_orders",
+    "unique_fct_orders_order_id": """
+        insert into analytics.fct_orders select * replace (_stamp + 1000000000000 as _stamp) from analytics.fct_orders
+    """,
     "assert_statuses_are_known": "update analytics.fct_orders set status = 'lost' where order_id = 3",
     "assert_signs_follow_status": "update analytics.fct_orders set amount = -amount where order_id = 3",
     "assert_totals_can_be_summed": "update analytics.fct_orders set amount = 9999999999999999.99",
@@ -88,6 +90,10 @@ def test_tests_look_at_the_dates_that_were_written_unless_told_to_look_at_all(te
     found = unhappy_tests(ten_days.invoke(*select, test_all_dates=True))
     assert any(name.startswith("dbt_utils_accepted_range_user_metrics_spending_rank") for name in found)
     assert "assert_ranks_follow_spend" in found
+    ten_days.execute("insert into analytics.fct_orders select * from analytics.fct_orders")
+    select = ("test", "--select", "unique_fct_orders_order_id")
+    assert unhappy_tests(ten_days.run(*select)) == set()
+    assert unhappy_tests(ten_days.invoke(*select, test_all_dates=True)) == {"unique_fct_orders_order_id"}
 
 
 def test_an_order_that_waits_for_its_user_is_a_warning(ten_days: Project) -> None:
