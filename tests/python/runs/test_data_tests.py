@@ -91,9 +91,9 @@ def test_tests_look_at_the_dates_that_were_written_unless_told_to_look_at_all(te
     assert any(name.startswith("dbt_utils_accepted_range_user_metrics_spending_rank") for name in found)
     assert "assert_ranks_follow_spend" in found
     ten_days.execute("insert into analytics.fct_orders select * from analytics.fct_orders")
-    select = ("test", "--select", "unique_fct_orders_order_id")
-    assert unhappy_tests(ten_days.run(*select)) == set()
-    assert unhappy_tests(ten_days.invoke(*select, test_all_dates=True)) == {"unique_fct_orders_order_id"}
+    unique = ("test", "--select", "unique_fct_orders_order_id")
+    assert unhappy_tests(ten_days.run(*unique)) == set()
+    assert unhappy_tests(ten_days.invoke(*unique, test_all_dates=True)) == {"unique_fct_orders_order_id"}
 
 
 def test_an_order_that_waits_for_its_user_is_a_warning(ten_days: Project) -> None:
