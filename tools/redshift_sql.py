@@ -24,6 +24,7 @@ from dbt_common.clients.agate_helper import table_from_rows
 from sqlglot import exp
 from support.project import ROOT, Project, failure, working_folder
 
+from user_metrics.lake import FolderLake
 from user_metrics.sample import write_lake
 
 LEADER_ONLY_RULE = "function of the leader node alone: no such function over a table"
@@ -165,7 +166,7 @@ def main() -> int:
     findings: dict[str, None] = {}
     with tempfile.TemporaryDirectory() as folder:
         warehouse = Project(Path(folder))
-        write_lake(warehouse.lake, date(2024, 1, 10), days=10)
+        write_lake(FolderLake(warehouse.lake), date(2024, 1, 10), days=10)
         warehouse.run("build")
         checked = [*compiled_for_redshift(warehouse), *compiled_for_redshift(warehouse, "--full-refresh")]
     for name, sql in checked:

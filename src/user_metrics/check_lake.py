@@ -16,6 +16,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from user_metrics.dbt_command import run
+from user_metrics.duckdb_s3 import sign_in
+from user_metrics.lake import COLUMNS
 
 SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -63,7 +65,9 @@ def damaged_files(lake: str) -> list[str]:
     """The files of loads that are no whole parquet files."""
     damaged = []
     with duckdb.connect() as connection:
-        for table in ("users", "orders"):
+        if lake.startswith("s3://"):
+            sign_in(connection)
+        for table in COLUMNS:
             pattern = f"{as_pattern(lake.rstrip('/'))}/{table}/date=*/*.parquet"
             for (file,) in connection.execute("select file from glob(?) order by file", [pattern]).fetchall():
                 try:

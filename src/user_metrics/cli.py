@@ -13,10 +13,12 @@ import typer
 from rich.console import Console
 
 from user_metrics import packages, sample, summary
-from user_metrics.lake import COLUMNS
+from user_metrics.lake import COLUMNS, LakeError, lake_at
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 console = Console()
+
+LakeUri = Annotated[str, typer.Option("--lake", envvar="LAKE_URI", help="The lake: a folder, or s3://bucket/prefix.")]
 
 
 def refusal(sentence: object) -> typer.Exit:
@@ -38,7 +40,7 @@ def main() -> None:
 
 @app.command("sample")
 def make_sample(
-    lake: Annotated[Path, typer.Option(envvar="LAKE_URI", help="Folder to write the lake to.")] = Path("data/lake"),
+    lake_uri: LakeUri = "data/lake",
     days: Annotated[int, typer.Option(min=1, max=3_660, help="Load dates, when the lake is new.")] = 30,
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last load date; yesterday when left out.")
@@ -47,15 +49,15 @@ def make_sample(
     """Writes a small lake with all that real ones have: late, duplicate, corrected and cancelled rows."""
     last_date = until.date() if until else datetime.now(UTC).date() - timedelta(days=1)
     try:
-        written = sample.write_lake(lake, last_date, days)
-    except FileExistsError as error:
+        written = sample.write_lake(lake_at(lake_uri), last_date, days)
+    except LakeError as error:
         raise refusal(error) from error
-    console.print(f"{lake}: {written} load dates written, up to {last_date}.")
+    console.print(f"{lake_uri}: {written} load dates written, up to {last_date}.")
 
 
 @app.command("check-lake")
 def check_lake(
-    lake: Annotated[str, typer.Option(envvar="LAKE_URI", help="The lake to read.")] = "data/lake",
+    lake_uri: LakeUri = "data/lake",
     variables: Annotated[str, typer.Option("--vars", help="Settings as for dbt: '{earliest_date: 2015-01-01}'")] = "{}",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
@@ -69,7 +71,7 @@ def check_lake(
 
     need_project()
     try:
-        report = check_lake.check(lake, variables)
+        report = check_lake.check(lake_uri, variables)
     except DbtCommandError as error:
         raise refusal(error) from error
     if as_json:
@@ -84,24 +86,21 @@ def extract_load(
     table: Annotated[str, typer.Option(help="users or orders.")],
     date: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Date of the load.")],
     whole: Annotated[bool, typer.Option("--whole", help="The whole table, not what has changed on the date.")] = False,
-    lake_uri: Annotated[str, typer.Option("--lake", envvar="LAKE_URI", help="Folder or s3://…")] = "data/lake",
+    lake_uri: LakeUri = "data/lake",
 ) -> None:
     """Writes a load of the application's PostgreSQL into the lake, whole or not at all; prints a line of JSON.
 
     Reads SOURCE_POSTGRES_DSN and other variables that docs/extraction.md lists.
     """
     try:
-        from user_metrics import extract, partitions, source
+        from user_metrics import extract, source
     except ModuleNotFoundError as error:
         raise refusal(f"Extraction needs {error.name}: run make .venv/extract.") from error
-    from user_metrics.s3_lake import LakeError
-
     if table not in COLUMNS:
         raise refusal(f"There is no table {table}: --table is users or orders.")
     try:
-        partition = partitions.partition(lake_uri, table, date.date())
-        found = extract.extract(source.source(), partition, whole)
-    except (extract.ExtractionError, partitions.PartitionError, source.SourceError, LakeError) as error:
+        found = extract.extract(source.source(), lake_at(lake_uri), table, date.date(), whole)
+    except (extract.ExtractionError, source.SourceError, LakeError) as error:
         raise refusal(error) from error
     typer.echo(json.dumps(dataclasses.asdict(found), default=str))
 
@@ -151,7 +150,7 @@ def load_into_redshift(
             console.print("Every load of the lake is there already.")
         if lost:
             console.print(f"Loads that stay though the lake no longer has them: {len(lost):,}, up to {lost[-1][1]}.")
-    except (load.LoadError, s3_lake.LakeError, DbtBaseException, DbtCommandError) as error:
+    except (load.LoadError, LakeError, DbtBaseException, DbtCommandError) as error:
         raise refusal(error) from error
 
 

@@ -20,7 +20,8 @@ def trouble_with(lake_uri: str) -> str | None:
     """
     if lake_uri.startswith("s3://"):
         # Only a lake on S3 needs boto3, which takes a moment to import.
-        from user_metrics.s3_lake import LakeError, S3Lake
+        from user_metrics.lake import LakeError
+        from user_metrics.s3_lake import S3Lake
 
         try:
             S3Lake(lake_uri).look()

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 import boto3
 import duckdb
 
+from user_metrics.sql import literal
+
 
 def endpoint() -> str | None:
     """The server that S3_ENDPOINT names; none for Amazon's own."""
@@ -31,8 +33,3 @@ def sign_in(connection: duckdb.DuckDBPyConnection) -> None:
         options |= {"key_id": found.access_key, "secret": found.secret_key, "session_token": found.token or ""}
     settings = ", ".join(f"{name} {literal(value)}" for name, value in options.items())
     connection.execute(f"create or replace secret lake (type s3, {settings})")
-
-
-def literal(text: str) -> str:
-    """A text in SQL."""
-    return "'" + text.replace("'", "''") + "'"

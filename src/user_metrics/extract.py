@@ -10,10 +10,9 @@ from pathlib import Path
 import duckdb
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
-from user_metrics.duckdb_s3 import literal
-from user_metrics.lake import COLUMNS
-from user_metrics.partitions import Partition
+from user_metrics.lake import COLUMNS, Lake, partition_of, write_file
 from user_metrics.source import Source, SourceTable
+from user_metrics.sql import literal, quoted
 
 CLOCKS_MAY_DIFFER = timedelta(minutes=1)
 
@@ -47,20 +46,21 @@ class Extraction:
     file: str
 
 
-def extract(source: Source, partition: Partition, whole: bool = False) -> Extraction:
+def extract(source: Source, lake: Lake, table: str, day: date, whole: bool = False) -> Extraction:
     """Writes the load of a table and date: what changed on that day and shortly before it, or the whole table.
 
-    Raises ExtractionError, or LakeError of the partition; then what was there is there still.
+    Raises ExtractionError or LakeError; then what was there is there still.
     """
     loaded_at = datetime.now(UTC).replace(tzinfo=None)
     attempts = Retrying(
         stop=stop_after_attempt(source.attempts), wait=wait_exponential_jitter(multiplier=0.5, max=30),
         retry=retry_if_exception_type(PassingError), reraise=True,
     )  # fmt: skip
-    with partition.unfinished() as file:
-        attempts(read, source, partition.table, partition.date, whole, loaded_at, file)
-        (rows, newest), size = verify(file, partition.table), file.stat().st_size
-        return Extraction(partition.table, partition.date, rows, size, newest, partition.publish(file))
+    partition = partition_of(table, day)
+    with lake.unfinished(partition) as file:
+        attempts(read, source, table, day, whole, loaded_at, file)
+        (rows, newest), size = verify(file, table), file.stat().st_size
+        return Extraction(table, day, rows, size, newest, lake.publish(file, partition))
 
 
 def read(source: Source, table: str, day: date, whole: bool, loaded_at: datetime, file: Path) -> None:
@@ -71,10 +71,8 @@ def read(source: Source, table: str, day: date, whole: bool, loaded_at: datetime
         refuse_clock_ahead(connection)
         connection.execute("set preserve_insertion_order = false")
         rows = query(source, settings, table, day, whole)
-        # Without a temporary file of DuckDB's own, whose name readers would not pass over.
-        options = "(format parquet, use_tmp_file false)"
         try:
-            connection.execute(f"copy ({rows}) to {literal(str(file))} {options}", {"loaded_at": loaded_at})
+            connection.execute(write_file(f"({rows})", file), {"loaded_at": loaded_at})
         except duckdb.Error as error:
             raise told(error, source, settings, table) from None
 
@@ -163,8 +161,3 @@ def verify(file: Path, table: str) -> tuple[int, datetime | None]:
             "select count(*), max(updated_at) from read_parquet(?, hive_partitioning = false)", [str(file)]
         ).fetchall()
     return row[0], row[1]
-
-
-def quoted(name: str) -> str:
-    """A name in SQL."""
-    return '"' + name.replace('"', '""') + '"'

@@ -6,9 +6,9 @@ from datetime import date
 
 import redshift_connector
 
-from user_metrics.duckdb_s3 import literal
-from user_metrics.lake import COLUMNS, declaration
-from user_metrics.s3_lake import LakeError, Load, S3Lake, in_order
+from user_metrics.lake import COLUMNS, LakeError, declaration
+from user_metrics.s3_lake import Load, S3Lake, in_order
+from user_metrics.sql import literal
 
 COPY_TYPES = {"bigint": "BIGINT", "varchar": "VARCHAR", "timestamp": "TIMESTAMP", "decimal(18, 2)": "DECIMAL(18,2)"}
 """The one type of parquet, by DuckDB's name, that COPY takes for a declared one."""

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,17 +19,15 @@ import duckdb
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
-from user_metrics.duckdb_s3 import endpoint, literal, sign_in
+from user_metrics.duckdb_s3 import endpoint, sign_in
+from user_metrics.lake import FILE, Lake, LakeError
+from user_metrics.sql import literal
 
 MANIFESTS = "_manifests"
 """Where manifests lie in the lake: beside the tables, so that whoever may read a load may read its manifest, and for
 good, as they tell of what a load was made. Nothing else reads that folder."""
 
 A_LOAD = re.compile(r"(users|orders)/date=(\d{4}-\d\d-\d\d)/(?![._])[^/]+(?<![.]tmp)[.]parquet")
-
-
-class LakeError(Exception):
-    """The lake cannot be read, or a load is not as it must be; the message is a sentence."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +51,18 @@ class Load:
         return hashlib.md5(json.dumps(files).encode(), usedforsecurity=False).hexdigest()
 
 
-class S3Lake:
-    """The lake at s3://bucket/prefix; S3_ENDPOINT names a server that is not Amazon's."""
+class S3Lake(Lake):
+    """The lake at s3://bucket/prefix; S3_ENDPOINT names a server that is not Amazon's.
+
+    An object appears, or is replaced, when all of it has arrived, also when it comes in parts.
+    """
 
     def __init__(self, uri: str) -> None:
         """Raises LakeError when it is no address of S3."""
         parts = urlsplit(uri)
         if parts.scheme != "s3" or not parts.netloc:
             raise LakeError(f"LAKE_URI is '{uri}', but Redshift loads from S3 alone: name it s3://bucket/prefix.")
-        self.uri = uri.rstrip("/")
+        super().__init__(uri)
         self._bucket, self._prefix = parts.netloc, parts.path.strip("/")
         self._session = boto3.Session()
         self._client = self._session.client("s3", endpoint_url=endpoint())
@@ -126,21 +128,45 @@ class S3Lake:
         entries = [
             {"url": file["url"], "mandatory": True, "meta": {"content_length": file["size"]}} for file in load.files
         ]
-        key = self._key(f"{MANIFESTS}/{load.table}/date={load.date}.json")
+        path = f"{MANIFESTS}/{load.table}/date={load.date}.json"
+        self.write(path, json.dumps({"entries": entries}, indent=2))
+        return self._url(path)
+
+    def names(self, folder: str = "") -> list[str]:
+        """By one request for a thousand."""
+        prefix = self._key(f"{folder}/") if folder else self._key("")
+        found: list[str] = []
         with self._told():
-            body = json.dumps({"entries": entries}, indent=2).encode()
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
-        return f"s3://{self._bucket}/{key}"
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/"):
+                found += [entry["Key"] for entry in page.get("Contents", [])]
+                found += [entry["Prefix"].rstrip("/") for entry in page.get("CommonPrefixes", [])]
+        return [path.removeprefix(prefix) for path in found]
 
-    def names(self, folder: str) -> list[str]:
-        """The names of what lies in a folder of the lake."""
-        return [entry["Key"].removeprefix(self._key(f"{folder}/")) for entry in self._listed([folder])]
+    def read(self, path: str) -> str | None:
+        """By one request."""
+        with self._told():
+            try:
+                return str(self._client.get_object(Bucket=self._bucket, Key=self._key(path))["Body"].read().decode())
+            except self._client.exceptions.NoSuchKey:
+                return None
 
-    def upload(self, file: Path, path: str) -> str:
-        """Puts a file into the lake, where it is seen when all of it is there; returns its address."""
+    def write(self, path: str, text: str) -> None:
+        """By one request."""
+        with self._told():
+            self._client.put_object(Bucket=self._bucket, Key=self._key(path), Body=text.encode())
+
+    @contextmanager
+    def unfinished(self, partition: str) -> Iterator[Path]:
+        """On this machine."""
+        with tempfile.TemporaryDirectory(prefix="load-") as folder:
+            yield Path(folder) / FILE
+
+    def _publish(self, file: Path, path: str) -> str:
+        """By an upload."""
         with self._told():
             self._client.upload_file(str(file), self._bucket, self._key(path))
-        return f"s3://{self._bucket}/{self._key(path)}"
+        return self._url(path)
 
     def credentials(self) -> str:
         """How COPY is to sign in: REDSHIFT_COPY_ROLE, an IAM role or `default`, else the credentials of this process.
@@ -167,6 +193,9 @@ class S3Lake:
 
     def _key(self, path: str) -> str:
         return f"{self._prefix}/{path}" if self._prefix else path
+
+    def _url(self, path: str) -> str:
+        return f"s3://{self._bucket}/{self._key(path)}"
 
     @cached_property
     def _duckdb(self) -> duckdb.DuckDBPyConnection:

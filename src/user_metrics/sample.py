@@ -8,9 +8,8 @@ import random
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from pathlib import Path
 
-from user_metrics.lake import COLUMNS, Row, write_partition
+from user_metrics.lake import COLUMNS, Lake, LakeError, Row
 
 MARKER = ".sample.json"
 """Tells a lake written here, and its first load date, from anybody else's."""
@@ -98,19 +97,19 @@ class Shop:
         return [{**row, "_loaded_at": loaded_at} for row in arrived]
 
 
-def write_lake(lake: Path, last_date: date, days: int) -> int:
+def write_lake(lake: Lake, last_date: date, days: int) -> int:
     """Writes the loads up to last_date that the lake lacks and returns how many dates that were.
 
-    A new lake begins `days` dates before. Raises FileExistsError when the folder holds a lake of another origin.
+    A new lake begins `days` dates before. Raises LakeError when there is a lake of another origin.
     """
-    marker = lake / MARKER
-    if lake.exists() and any(lake.iterdir()) and not marker.exists():
-        raise FileExistsError(f"LAKE_URI is '{lake}', which holds files that are no sample: name another folder.")
-    if not marker.exists():
-        lake.mkdir(parents=True, exist_ok=True)
-        marker.write_text(json.dumps({"first_date": str(last_date - (days - 1) * ONE_DAY)}))
-    first_date = date.fromisoformat(json.loads(marker.read_text())["first_date"])
-    shop = Shop(random.Random(str(first_date)))
+    marker = lake.read(MARKER)
+    if marker is None:
+        if lake.names():
+            raise LakeError(f"LAKE_URI is '{lake.uri}', which holds files that are no sample: name another.")
+        marker = json.dumps({"first_date": str(last_date - (days - 1) * ONE_DAY)})
+        lake.write(MARKER, marker)
+    first_date = date.fromisoformat(json.loads(marker)["first_date"])
+    shop, there = Shop(random.Random(str(first_date))), set(lake.names("orders"))
     written = 0
     for offset in range((last_date - first_date).days + 1):
         day = first_date + offset * ONE_DAY
@@ -118,8 +117,8 @@ def write_lake(lake: Path, last_date: date, days: int) -> int:
         if offset % 14 != 9:
             shop.trade(day)
         loads = {table: shop.extract(table, day) if offset % 14 != 9 else [] for table in COLUMNS}
-        if not (lake / "orders" / f"date={day}").exists():
+        if f"date={day}" not in there:
             for table, rows in loads.items():
-                write_partition(lake / table / f"date={day}", table, rows)
+                lake.write_rows(table, day, rows)
             written += 1
     return written

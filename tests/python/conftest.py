@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support.histories import BATCH, FROZEN, REDSHIFT_BATCH
 from support.project import ROOT, Project
-from support.s3 import S3, s3_server
+from support.s3 import S3, ProjectOnS3, s3_server
 
 ONLINE_RETAIL = os.environ.get("ONLINE_RETAIL")
 
@@ -54,8 +54,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """The project on an empty lake and no database yet."""
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
+    """The project on an empty lake and no database yet; tests that are marked with ON_BOTH have it on S3 too."""
+    if getattr(request, "param", "folder") == "s3":
+        return ProjectOnS3(tmp_path, request.getfixturevalue("s3"))
     return Project(tmp_path)
 
 

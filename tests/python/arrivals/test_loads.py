@@ -11,6 +11,9 @@ import pytest
 from dbt.cli.main import dbtRunnerResult
 from support.days import DAY, at, build, build_days, loaded, made, write_days
 from support.project import BUILD, Project, failure, order, refusal, unhappy_tests, user
+from support.s3 import ON_BOTH
+
+pytestmark = ON_BOTH
 
 
 @pytest.fixture

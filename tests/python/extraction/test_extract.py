@@ -182,7 +182,7 @@ def test_a_partition_with_files_of_others_is_left_alone(application: Application
     other.parent.mkdir(parents=True)
     other.write_bytes(b"theirs")
     said = refusal(tmp_path)
-    assert "where orders/date=2024-01-05 holds export.parquet, which was not extracted: move it." in said
+    assert "where orders/date=2024-01-05 holds export.parquet, which was not written here: move it." in said
 
 
 def test_a_lake_on_s3_gets_the_same_file(

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from support.days import DAY, at, build, build_days, loaded, made, write_days
 from support.project import BUILD, PARSED, ROOT, Project, failure, order, refusal, user
+from support.s3 import ON_BOTH
 
 STAMP = "timestamp '2024-01-10 09:00:00'"
 STAMPS = dict.fromkeys(("created_at", "updated_at", "_loaded_at"), STAMP)
@@ -71,6 +72,7 @@ TAKEN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
+@ON_BOTH
 @pytest.mark.parametrize("case", TAKEN)
 def test_columns_that_lose_nothing_are_taken(built: Project, case: str) -> None:
     columns, stored = TAKEN[case]
@@ -81,12 +83,14 @@ def test_columns_that_lose_nothing_are_taken(built: Project, case: str) -> None:
     assert repr(rows) == repr([tuple(stored.values())])
 
 
+@ON_BOTH
 def test_an_address_that_nobody_has_is_taken(built: Project) -> None:
     write_file(built, "users", id="9::bigint", email="null::integer")
     build(built)
     assert built.query("select email from analytics.dim_users where user_id = 9") == [(None,)]
 
 
+@ON_BOTH
 def test_files_of_different_types_are_read_together(built: Project) -> None:
     """DuckDB by itself takes the types of the first file for those of all."""
     built.remove_load("orders", DAY[0])
@@ -153,30 +157,34 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@ON_BOTH
 @pytest.mark.parametrize("full_refresh", [False, True])
 @pytest.mark.parametrize("case", REFUSED)
 def test_columns_that_would_lose_something_are_refused(built: Project, case: str, full_refresh: bool) -> None:
     columns, said = REFUSED[case]
     file = write_file(built, "orders", **columns)
     reason = refusal(built, *["--full-refresh"][:full_refresh])
-    assert f"The file {file} has " in reason
+    assert f"The file {built.address(file)} has " in reason
     assert said in reason
 
 
+@ON_BOTH
 def test_of_many_files_that_are_wrong_one_is_named_and_the_others_are_counted(built: Project) -> None:
     file = write_file(built, "orders", amount="1.5::double")
     for number in range(1, 4):
         shutil.copy(file, file.with_name(f"part_{number}.parquet"))
-    assert f"The file {file} has the column amount as DOUBLE" in refusal(built)
+    assert f"The file {built.address(file)} has the column amount as DOUBLE" in refusal(built)
     assert "So have 3 more." in refusal(built)
 
 
+@ON_BOTH
 def test_a_damaged_file_is_named(built: Project) -> None:
     file = write_file(built, "orders")
     file.write_bytes(file.read_bytes()[:100])
-    assert str(file) in refusal(built)
+    assert built.address(file) in refusal(built)
 
 
+@ON_BOTH
 @pytest.mark.parametrize(
     "path",
     [
@@ -200,16 +208,18 @@ def test_a_file_where_no_load_has_it_is_named(first: bool, path: str, project: P
     stray.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(project.lake / "orders" / f"date={DAY[0]}" / "part_0.parquet", stray)
     reason = refusal(project)
-    assert f"1 files are not so and would never be read: {stray}. Move them" in reason
+    assert f"1 files are not so and would never be read: {project.address(stray)}. Move them" in reason
 
 
+@ON_BOTH
 def test_of_many_such_files_three_are_named(built: Project) -> None:
     for number in range(5):
         (built.lake / "users" / f"{number}.txt").touch()
-    names = ", ".join(str(built.lake / "users" / f"{number}.txt") for number in range(3))
+    names = ", ".join(f"{built.lake_uri}/users/{number}.txt" for number in range(3))
     assert f"5 files are not so and would never be read: {names}, …." in refusal(built)
 
 
+@ON_BOTH
 def test_what_is_hidden_or_unfinished_is_no_load(built: Project) -> None:
     folder = built.lake / "orders" / f"date={DAY[8]}"
     before = built.metrics()
@@ -277,11 +287,14 @@ def test_orders_that_together_cannot_be_summed_are_told_before_user_metrics_is_b
     assert built.metrics() == before
 
 
+@ON_BOTH
 @pytest.mark.parametrize("table", ["users", "orders"])
 def test_a_load_dated_after_tomorrow_is_refused(built: Project, table: str) -> None:
     built.write_load(table, date(2042, 1, 6), [])
     reason = refusal(built)
-    assert f"LAKE_URI is '{built.lake}', which has a load of {table} for 2042-01-06, which is after tomorrow" in reason
+    assert (
+        f"LAKE_URI is '{built.lake_uri}', which has a load of {table} for 2042-01-06, which is after tomorrow" in reason
+    )
     assert built.query("select max(date) from analytics.user_metrics") == [(DAY[8],)]
 
 
@@ -290,6 +303,7 @@ def test_a_run_date_after_tomorrow_is_refused(built: Project) -> None:
     assert expected in refusal(built, run_date="2042-01-05")
 
 
+@ON_BOTH
 def test_a_lake_without_any_load_warns_on_the_first_build(project: Project) -> None:
     build(project)
     assert [warning for warning in project.warnings if "which holds no load yet" in warning]

@@ -11,7 +11,8 @@ from typing import Any
 import duckdb
 import pytest
 from support.days import DAY, at, loaded, write_days
-from support.project import BUILD, ROOT, Project, failure, order, user, working_folder
+from support.project import BUILD, Project, failure, order, user, working_folder
+from support.s3 import ON_BOTH
 from typer.testing import CliRunner, Result
 
 from user_metrics.cli import app
@@ -20,14 +21,13 @@ PASSED_OVER = "is passed over, as a name with a leading . or _ or with .tmp is n
 POSITIVE_RETURN = "is returned and positive: docs/your_data.md has how returns count"
 
 
-def check(lake: Path, *options: str) -> Result:
-    with working_folder(ROOT):
-        return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["check-lake", "--lake", str(lake), *options])
+def check(project: Project, *options: str) -> Result:
+    return project.command("check-lake", *options)
 
 
-def findings(lake: Path, *options: str) -> dict[tuple[Any, ...], tuple[int, str]]:
+def findings(project: Project, *options: str) -> dict[tuple[Any, ...], tuple[int, str]]:
     """Count and example of each finding, by severity, check, table and what is so."""
-    report = json.loads(check(lake, "--json", *options).stdout)
+    report = json.loads(check(project, "--json", *options).stdout)
     assert report["build_would_stop"] == any(finding["severity"] == "error" for finding in report["findings"])
     return {
         (finding["severity"], finding["check"], finding["table"], finding["what"]): (
@@ -38,9 +38,10 @@ def findings(lake: Path, *options: str) -> dict[tuple[Any, ...], tuple[int, str]
     }
 
 
+@ON_BOTH
 def test_a_lake_that_is_right_has_no_findings_and_its_sizes(project: Project) -> None:
     write_days(project, 5)
-    result = check(project.lake, "--json")
+    result = check(project, "--json")
     report = json.loads(result.stdout)
     assert result.exit_code == 0
     assert (report["build_would_stop"], report["findings"]) == (False, [])
@@ -51,8 +52,8 @@ def test_a_lake_that_is_right_has_no_findings_and_its_sizes(project: Project) ->
 
 
 @pytest.fixture
-def bad_lake(project: Project) -> Path:
-    """A lake with one of everything that can be wrong."""
+def bad_lake(project: Project) -> Project:
+    """A project on a lake with one of everything that can be wrong."""
     write_days(project, 5)
     usual = order(1, 1, "10.00", "completed", at(DAY[6]), at(DAY[6]), loaded(DAY[6]))
     rows = [
@@ -80,11 +81,12 @@ def bad_lake(project: Project) -> Path:
     with duckdb.connect() as connection:
         select = "select 'a1' as id, 1.5::double as amount"
         connection.execute(f"copy ({select}) to '{orders}/date={DAY[7]}/part_1.parquet' (format parquet)")
-    return project.lake
+    return project
 
 
-def test_everything_is_told_at_once(bad_lake: Path) -> None:
-    day = f"date={DAY[6]}"
+@ON_BOTH
+def test_everything_is_told_at_once(bad_lake: Project) -> None:
+    day, lake = f"date={DAY[6]}", bad_lake.lake_uri
     gap_days = (date(2042, 1, 6) - DAY[6]).days
     found = findings(bad_lake)
     columns = {what: counted for (_, check, _, what), counted in found.items() if check == "columns"}
@@ -92,20 +94,20 @@ def test_everything_is_told_at_once(bad_lake: Path) -> None:
     assert any("the column id as VARCHAR" in what for what in columns)
     assert any("the column amount as DOUBLE" in what for what in columns)
     assert "has no column created_at; it must be timestamp" in columns
-    assert set(columns.values()) == {(1, f"{bad_lake}/orders/date={DAY[7]}/part_1.parquet")}
+    assert set(columns.values()) == {(1, f"{lake}/orders/date={DAY[7]}/part_1.parquet")}
     on_the_day = f"of {DAY[6]}"
     assert {finding: counted for finding, counted in found.items() if finding[1] != "columns"} == {
         ("error", "files", None, "is no parquet file: extract that load again"): (
-            1, f"{bad_lake}/orders/{day}/part_1.parquet",
+            1, f"{lake}/orders/{day}/part_1.parquet",
         ),
         ("error", "files", None, "lies where no load is: a load is <table>/date=YYYY-MM-DD/*.parquet"): (
-            1, f"{bad_lake}/orders/notes.csv",
+            1, f"{lake}/orders/notes.csv",
         ),
         ("note", "files", None, PASSED_OVER): (
-            1, f"{bad_lake}/orders/{day}/_part_2.parquet",
+            1, f"{lake}/orders/{day}/_part_2.parquet",
         ),
         ("error", "loads", "users", "has a load that is dated after tomorrow: move it to its date"): (
-            1, f"{bad_lake}/users/date=2042-01-06/part_0.parquet",
+            1, f"{lake}/users/date=2042-01-06/part_0.parquet",
         ),
         ("error", "rejected", "orders", "is rejected: more than max_rejected_share allows"): (2, None),
         ("error", "statuses", "orders", "has the status on hold, which the seed order_statuses does not have"): (
@@ -132,7 +134,7 @@ def test_everything_is_told_at_once(bad_lake: Path) -> None:
     }  # fmt: skip
 
 
-def test_people_get_tables_and_a_verdict(bad_lake: Path) -> None:
+def test_people_get_tables_and_a_verdict(bad_lake: Project) -> None:
     result = check(bad_lake)
     assert result.exit_code == 1
     said = " ".join(result.stdout.split())
@@ -140,21 +142,22 @@ def test_people_get_tables_and_a_verdict(bad_lake: Path) -> None:
     assert "A build of this lake would stop: 12 errors, 10 warnings, 3 notes." in said
 
 
-def test_what_stops_a_build_is_an_error_and_nothing_else_is(bad_lake: Path, project: Project) -> None:
+def test_what_stops_a_build_is_an_error_and_nothing_else_is(bad_lake: Project) -> None:
+    project, lake = bad_lake, bad_lake.lake
     assert not project.invoke(*BUILD).success
-    shutil.rmtree(bad_lake / "users" / "date=2042-01-06")
-    shutil.rmtree(bad_lake / "orders" / f"date={DAY[7]}")
+    shutil.rmtree(lake / "users" / "date=2042-01-06")
+    shutil.rmtree(lake / "orders" / f"date={DAY[7]}")
     for name in (f"date={DAY[6]}/_part_2.parquet", "notes.csv", f"date={DAY[6]}/part_1.parquet"):
-        (bad_lake / "orders" / name).unlink()
-    left = [finding[1] for finding in findings(bad_lake) if finding[0] == "error"]
+        (lake / "orders" / name).unlink()
+    left = [finding[1] for finding in findings(project) if finding[0] == "error"]
     assert left == ["rejected", "statuses"] or left == ["statuses", "rejected"]
     said = failure(project.invoke(*BUILD, max_vanished_share=1))
     assert "assert_statuses_are_known" in said
     usual = order(1, 1, "10.00", "completed", at(DAY[6]), at(DAY[6]), loaded(DAY[6]))
     project.write_load("orders", DAY[6], [{**usual, "id": None}, *({**usual, "id": id} for id in range(60, 62))])
-    assert [finding[1] for finding in findings(bad_lake) if finding[0] == "error"] == ["rejected"]
+    assert [finding[1] for finding in findings(project) if finding[0] == "error"] == ["rejected"]
     assert "assert_few_rows_are_rejected" in failure(project.invoke(*BUILD, max_vanished_share=1))
-    assert findings(bad_lake, "--vars", "{max_rejected_share: 0.5}").keys() == {
+    assert findings(project, "--vars", "{max_rejected_share: 0.5}").keys() == {
         ("warning", "gaps", "users", "has no load for a date between its first and its last"),
         ("warning", "gaps", "orders", "has no load for a date between its first and its last"),
         ("warning", "rejected", "orders", "is rejected (12.5 %): id is null"),
@@ -163,10 +166,9 @@ def test_what_stops_a_build_is_an_error_and_nothing_else_is(bad_lake: Path, proj
     project.run(*BUILD, max_rejected_share=0.5, max_vanished_share=1)
 
 
+@ON_BOTH
 def test_an_empty_lake_is_a_warning(project: Project) -> None:
-    assert findings(project.lake).keys() == {
-        ("warning", "loads", table, "has no load yet") for table in ("users", "orders")
-    }
+    assert findings(project).keys() == {("warning", "loads", table, "has no load yet") for table in ("users", "orders")}
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ def test_an_empty_lake_is_a_warning(project: Project) -> None:
     ],
 )
 def test_what_cannot_be_checked_is_a_sentence(project: Project, options: tuple[str, ...], said: str) -> None:
-    result = check(project.lake, *options)
+    result = check(project, *options)
     assert result.exit_code == 1
     assert said in " ".join(result.output.split())
     assert "macro" not in result.output
@@ -197,11 +199,11 @@ def test_elsewhere_than_in_the_project_it_says_so(tmp_path: Path) -> None:
 def test_a_lake_with_quotes_in_its_path_is_read(tmp_path: Path) -> None:
     project = Project(tmp_path / "db", lake=tmp_path / "la[k]e 'of' mine")
     write_days(project, 3)
-    assert findings(project.lake) == {}
+    assert findings(project) == {}
     damaged = project.lake / "users" / f"date={DAY[1]}" / "[a] part.parquet"
     damaged.touch()
-    assert list(findings(project.lake).values()) == [(1, str(damaged))]
-    assert f"users/date={DAY[1]}/[a] part.parquet" in check(project.lake).stdout
+    assert list(findings(project).values()) == [(1, str(damaged))]
+    assert f"users/date={DAY[1]}/[a] part.parquet" in check(project).stdout
 
 
 def test_a_status_that_the_seed_has_twice_is_an_error(project: Project, project_copy: Path) -> None:

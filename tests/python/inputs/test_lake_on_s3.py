@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -11,12 +12,18 @@ from pathlib import Path
 import pytest
 from support.days import DAY, at, build, loaded, write_days
 from support.project import Project, failure, order, refusal, user
-from support.s3 import S3, ProjectOnS3
+from support.s3 import BUCKET, S3, ProjectOnS3
+
+from user_metrics.lake import FolderLake
+from user_metrics.s3_lake import S3Lake
+from user_metrics.sample import write_lake
 
 
 @pytest.fixture
-def on_s3(tmp_path: Path, s3: S3) -> ProjectOnS3:
+def on_s3(tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> ProjectOnS3:
     """The project on an empty lake on S3."""
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
     return ProjectOnS3(tmp_path, s3)
 
 
@@ -49,10 +56,13 @@ def test_a_lake_on_s3_makes_the_rows_that_a_folder_makes(on_s3: ProjectOnS3, tmp
 def test_a_day_asks_no_more_the_more_loads_there_are(on_s3: ProjectOnS3, days: int) -> None:
     """One listing of each table to begin with, one of each new load after, and the new files themselves."""
     first = date(2023, 1, 1)
-    for number in range(days):
-        day = first + timedelta(days=number)
-        on_s3.write_load("users", day, [user(1, "a@x.org", at(first), at(first), loaded(day))] if number == 0 else [])
-        on_s3.write_load("orders", day, [order(number, 1, "1.00", "completed", at(day), at(day), loaded(day))])
+    on_s3.write_load("users", first, [user(1, "a@x.org", at(first), at(first), loaded(first))])
+    on_s3.write_load("orders", first, [order(1, 1, "1.00", "completed", at(first), at(first), loaded(first))])
+    for number in range(1, days):
+        # The same again: that is written faster.
+        for table in ("users", "orders"):
+            partition = on_s3.lake / table / f"date={first}"
+            shutil.copytree(partition, partition.with_name(f"date={first + timedelta(days=number)}"))
     build(on_s3)
     day = first + timedelta(days=days)
     on_s3.write_load("orders", day, [order(days, 1, "1.00", "completed", at(day), at(day), loaded(day))])
@@ -64,6 +74,22 @@ def test_a_day_asks_no_more_the_more_loads_there_are(on_s3: ProjectOnS3, days: i
     with requests() as asked:
         build(on_s3)
     assert len(asked) <= 3, "\n".join(asked)
+
+
+def test_the_sample_on_s3_is_that_in_a_folder_and_only_grows(on_s3: ProjectOnS3, tmp_path: Path) -> None:
+    last_date = date(2024, 1, 12)
+    folder, bucket = FolderLake(tmp_path / "sample"), S3Lake(f"s3://{BUCKET}/sample")
+    for lake in (folder, bucket):
+        assert write_lake(lake, last_date, days=10) == 10
+        assert write_lake(lake, last_date, days=10) == 0
+        assert write_lake(lake, last_date + timedelta(days=2), days=10) == 2
+    written = {str(file.relative_to(folder.uri)): file.read_bytes() for file in Path(folder.uri).rglob("*.parquet")}
+    for path, content in written.items():
+        assert on_s3.s3.client().get_object(Bucket=BUCKET, Key=f"sample/{path}")["Body"].read() == content
+    assert len(bucket.loads(["users", "orders"])) == len(written) == 24
+    result = on_s3.command("sample", "--lake", f"s3://{BUCKET}/sample/orders")
+    assert result.exit_code == 1
+    assert f"LAKE_URI is 's3://{BUCKET}/sample/orders', which holds files that are no sample" in result.output
 
 
 def test_a_bucket_that_is_not_there_is_named(on_s3: ProjectOnS3, monkeypatch: pytest.MonkeyPatch) -> None:

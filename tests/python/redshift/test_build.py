@@ -11,6 +11,7 @@ import yaml
 from support.project import ROOT, failure
 from support.redshift.project import READER, RedshiftProject
 
+from user_metrics.lake import FolderLake
 from user_metrics.sample import write_lake
 
 pytestmark = pytest.mark.redshift
@@ -31,7 +32,7 @@ COMMANDS: list[tuple[str, ...]] = [
 
 
 def test_every_command_succeeds_and_leaves_no_session(warehouse: RedshiftProject) -> None:
-    write_lake(warehouse.lake, YESTERDAY, days=10)
+    write_lake(FolderLake(warehouse.lake), YESTERDAY, days=10)
     warehouse.load()
     for command in COMMANDS:
         warehouse.run(*command)
@@ -120,7 +121,7 @@ def test_tables_have_their_keys_comments_and_readers_and_keep_them(warehouse: Re
 
 
 def test_what_consumers_have_built_stays(warehouse: RedshiftProject) -> None:
-    write_lake(warehouse.lake, YESTERDAY, days=3)
+    write_lake(FolderLake(warehouse.lake), YESTERDAY, days=3)
     warehouse.load()
     warehouse.run("build", "--exclude-resource-type", "test", "unit_test", "snapshot")
     for name, source in (
@@ -129,7 +130,7 @@ def test_what_consumers_have_built_stays(warehouse: RedshiftProject) -> None:
         ("on_rejected", "rejected_orders"),
     ):
         warehouse.execute(f"create view public.{name} as select * from analytics.{source}")
-    write_lake(warehouse.lake, YESTERDAY + timedelta(days=1), days=4)
+    write_lake(FolderLake(warehouse.lake), YESTERDAY + timedelta(days=1), days=4)
     warehouse.load()
     warehouse.run("run")
     for name in ("on_report", "on_metrics", "on_rejected"):

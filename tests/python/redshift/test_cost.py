@@ -14,6 +14,7 @@ from support.redshift.dialect import CATALOG, translate
 from support.redshift.project import RedshiftProject
 from support.redshift.standin import RedshiftStandIn
 
+from user_metrics.lake import FolderLake
 from user_metrics.sample import write_lake
 
 pytestmark = pytest.mark.redshift
@@ -25,10 +26,10 @@ BOUND = re.compile(r"\bdate (=|>|>=) ('\d{4}-\d\d-\d\d'::date|ANY \('\{[\d,-]+\}
 @pytest.fixture
 def increment(warehouse: RedshiftProject) -> list[str]:
     """What the run of one more day sent, on ten days that were built."""
-    write_lake(warehouse.lake, date(2024, 1, 11), days=11)
+    write_lake(FolderLake(warehouse.lake), date(2024, 1, 11), days=11)
     warehouse.load()
     warehouse.run("build", "--exclude-resource-type", "test", "unit_test", "snapshot")
-    write_lake(warehouse.lake, date(2024, 1, 12), days=11)
+    write_lake(FolderLake(warehouse.lake), date(2024, 1, 12), days=11)
     warehouse.load()
     warehouse.server.statements.clear()
     warehouse.run("run")

@@ -9,6 +9,7 @@ import pytest
 from support.days import build
 from support.project import Project
 
+from user_metrics.lake import FolderLake
 from user_metrics.sample import write_lake
 
 
@@ -16,7 +17,7 @@ from user_metrics.sample import write_lake
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The sample of 40 days up to 2024-03-15."""
     project = Project(tmp_path_factory.mktemp("sample"))
-    write_lake(project.lake, date(2024, 3, 15), days=40)
+    write_lake(FolderLake(project.lake), date(2024, 3, 15), days=40)
     build(project)
     return project
 

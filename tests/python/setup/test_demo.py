@@ -14,6 +14,7 @@ from support.project import BUILD, ROOT, Project
 from typer.testing import CliRunner
 
 from user_metrics.cli import app
+from user_metrics.lake import FolderLake
 from user_metrics.sample import write_lake
 
 LAST_DATE = date(2024, 1, 30)
@@ -51,7 +52,7 @@ def test_a_second_set_up_does_no_work(tmp_path: Path) -> None:
 def sample_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sample lake that no test changes."""
     lake = tmp_path_factory.mktemp("sample") / "lake"
-    write_lake(lake, LAST_DATE, days=30)
+    write_lake(FolderLake(lake), LAST_DATE, days=30)
     return lake
 
 
@@ -89,10 +90,10 @@ def test_the_sample_has_a_load_of_every_date_and_empty_ones(sample_lake: Path) -
 
 
 def test_the_sample_only_grows(tmp_path: Path) -> None:
-    write_lake(tmp_path, LAST_DATE, days=30)
+    write_lake(FolderLake(tmp_path), LAST_DATE, days=30)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")}
-    assert write_lake(tmp_path, LAST_DATE, days=30) == 0
-    assert write_lake(tmp_path, LAST_DATE + timedelta(days=2), days=30) == 2
+    assert write_lake(FolderLake(tmp_path), LAST_DATE, days=30) == 0
+    assert write_lake(FolderLake(tmp_path), LAST_DATE + timedelta(days=2), days=30) == 2
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -100,12 +101,12 @@ def test_a_lake_of_somebody_else_is_not_written_to(tmp_path: Path) -> None:
     (tmp_path / "mine.parquet").touch()
     said = CliRunner().invoke(app, ["sample", "--lake", str(tmp_path)])
     assert said.exit_code == 1
-    assert "which holds files that are no sample: name another folder." in " ".join(said.output.split())
+    assert "which holds files that are no sample: name another." in " ".join(said.output.split())
     assert [path.name for path in tmp_path.iterdir()] == ["mine.parquet"]
 
 
 def test_the_sample_builds_and_is_shown(project: Project) -> None:
-    write_lake(project.lake, LAST_DATE, days=30)
+    write_lake(FolderLake(project.lake), LAST_DATE, days=30)
     project.run(*BUILD)
     said = CliRunner().invoke(app, ["summary", "--database", str(project.database)]).output
     leader = project.query(

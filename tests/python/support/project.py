@@ -26,7 +26,7 @@ from dbt_common.behavior_flags import BehaviorFlagRendered
 from typer.testing import CliRunner, Result
 
 from user_metrics.cli import app
-from user_metrics.lake import Row, write_partition
+from user_metrics.lake import FolderLake, Row
 
 # At every run dbt walks the stack once for each of its behaviour flags, to name the module in a warning. In a worker of
 # pytest-xdist, whose frames have no file, that takes two thirds of the time of all tests; none of them reads the name.
@@ -81,7 +81,7 @@ class Project:
 
     def write_load(self, table: str, load_date: date, rows: Sequence[Row]) -> None:
         """Overwrites the partition of a table with these rows; no rows make a file without rows."""
-        file = write_partition(self.lake / table / f"date={load_date}", table, rows)
+        file = FolderLake(self.lake).write_rows(table, load_date, rows)
         written = next(SECONDS)
         os.utime(file, (written, written))
 
@@ -134,12 +134,25 @@ class Project:
                     self._interruptions.remove(interruption)
                     interruption[1]()
 
+    @property
+    def lake_uri(self) -> str:
+        """Where the lake is."""
+        return str(self.lake)
+
+    def address(self, file: Path) -> str:
+        """Where a file of the lake's folder is."""
+        return f"{self.lake_uri}/{file.relative_to(self.lake)}"
+
+    def sync(self) -> None:
+        """Called before a command, which is to find the lake's folder as it is then."""
+
     def environment(self) -> dict[str, str]:
         """What profiles.yml asks for."""
-        return {"LAKE_URI": str(self.lake), "DUCKDB_PATH": str(self.database)}
+        return {"LAKE_URI": self.lake_uri, "DUCKDB_PATH": str(self.database)}
 
     def invoke(self, *arguments: str, **variables: Any) -> dbtRunnerResult:
         """Runs a dbt command with these vars and returns its result, failed or not."""
+        self.sync()
         os.environ.update(self.environment())
         manifest = PARSED.get((self.root, self.target))
         command = [
@@ -168,6 +181,7 @@ class Project:
 
     def command(self, *arguments: str) -> Result:
         """Runs the command user-metrics in this process."""
+        self.sync()
         with working_folder(self.root):
             try:
                 return CliRunner(env={**self.environment(), "COLUMNS": "200"}).invoke(app, arguments)

@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from dbt.cli.main import dbtRunnerResult
+import pytest
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 from support.project import Project
 
 BUCKET = "shop"
+
+ON_BOTH = pytest.mark.parametrize("project", ["folder", "s3"], indirect=True)
+"""Runs tests on a lake in a folder, and on one on S3."""
 
 _numbers = itertools.count()
 
@@ -73,7 +76,7 @@ class Mirror:
     def update(self) -> None:
         """Uploads what is new or another in the folder, and deletes what is no longer there."""
         now = {}
-        for file in self._folder.rglob("*.parquet"):
+        for file in filter(Path.is_file, self._folder.rglob("*")):
             is_now = file.stat()
             now[str(file.relative_to(self._folder))] = is_now.st_mtime_ns, is_now.st_size
         for path in self._there.keys() - now.keys():
@@ -95,11 +98,15 @@ class ProjectOnS3(Project):
         super().__init__(folder)
         self.s3, self.on_s3 = s3, Mirror(s3, self.lake)
 
+    @property
+    def lake_uri(self) -> str:
+        """Where the lake is."""
+        return self.on_s3.uri
+
     def environment(self) -> dict[str, str]:
         """What profiles.yml asks for."""
-        return {**super().environment(), "LAKE_URI": self.on_s3.uri, **self.s3.environment}
+        return {**super().environment(), **self.s3.environment}
 
-    def invoke(self, *arguments: str, **variables: Any) -> dbtRunnerResult:
-        """Runs a dbt command on what the folder is now."""
+    def sync(self) -> None:
+        """Makes the lake what the folder is now."""
         self.on_s3.update()
-        return super().invoke(*arguments, **variables)
