@@ -72,7 +72,7 @@ demo: setup ## Build user_metrics from a sample lake and show what came out
 
 .PHONY: build
 build: setup ## Build from LAKE_URI into DUCKDB_PATH: make build VARS='{run_date: 2024-01-05}' TARGET=ci
-	@$(DBT) build --target $(TARGET) --vars '$(VARS)'
+	@$(USER_METRICS) build --target $(TARGET) --vars '$(VARS)'
 
 .PHONY: runs
 runs: setup ## Show what the last ten runs did
@@ -85,6 +85,10 @@ check-lake: setup ## Read LAKE_URI, build nothing, and tell all that is wrong or
 .PHONY: extract
 extract: setup .venv/extract ## Write a load of SOURCE_POSTGRES_DSN into LAKE_URI: make extract TABLE=orders DATE=2024-01-05
 	@$(USER_METRICS) extract --table $(TABLE) --date $(DATE) $(if $(WHOLE),--whole)
+
+.PHONY: backfill
+backfill: setup .venv/extract ## Extract and build a range of dates: make backfill FROM=2024-01-01 TO=2024-01-31
+	@$(USER_METRICS) backfill --from $(FROM) --to $(TO) --target $(TARGET) --vars '$(VARS)'
 
 .PHONY: load
 load: setup ## Take the loads of LAKE_URI (on S3) that are new or have changed into Redshift
@@ -134,6 +138,10 @@ bench-quick: .venv/development .venv/packages ## The same on a small lake (3 min
 .PHONY: lint
 lint: .venv/development .venv/packages ## Check style and types of SQL, YAML and Python
 	@$(BIN)/pre-commit run --all-files --show-diff-on-failure
+
+.PHONY: commands
+commands: .venv/development ## Write docs/commands.md anew, of what the commands say of themselves
+	@$(BIN)/python tools/commands_page.py
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-header pyproject.toml
 

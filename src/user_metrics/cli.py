@@ -2,9 +2,11 @@
 
 import contextlib
 import dataclasses
+import importlib.util
 import json
 import os
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +17,21 @@ from rich.console import Console
 from user_metrics import packages, sample, summary
 from user_metrics.lake import COLUMNS, LakeError, lake_at
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
 console = Console()
+
+
+class Table(StrEnum):
+    """A table of the lake."""
+
+    users = "users"
+    orders = "orders"
+
 
 LakeUri = Annotated[str, typer.Option("--lake", envvar="LAKE_URI", help="The lake: a folder, or s3://bucket/prefix.")]
 
@@ -33,9 +48,20 @@ def need_project() -> None:
         raise refusal("There is no dbt_project.yml here: run user-metrics in the folder of the project.")
 
 
+def need_extraction() -> None:
+    """Refuses to go on where what extraction needs is not installed."""
+    for name in ("duckdb_extension_postgres_scanner", "pydantic_settings", "structlog", "tenacity"):
+        if not importlib.util.find_spec(name):
+            raise refusal(f"Extraction needs {name}: run make .venv/extract.")
+
+
 @app.callback()
 def main() -> None:
-    """Sample data, packages and a first look, beside `dbt build`."""
+    """What make and a person call beside dbt, in the folder of the project.
+
+    Every command exits with 0 when it has done what was asked, with 1 when it says in a sentence why not, and with 2
+    when an option is wrong.
+    """
 
 
 @app.command("sample")
@@ -81,28 +107,83 @@ def check_lake(
     raise typer.Exit(1 if report.build_would_stop else 0)
 
 
+@app.command("build", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def build_models(context: typer.Context) -> None:
+    """Runs dbt build, and says at the end what it has read and written. Takes every option of dbt build.
+
+    Exits with 0 when all is built and no test has failed; with 1 when a model or a test has failed; with 2 when nothing
+    was run, as a setting, the lake or the project is not as it must be.
+    """
+    need_project()
+    # Only this command and a few others need dbt, which takes a second to import.
+    from user_metrics import dbt_command
+
+    raise typer.Exit(dbt_command.build(context.args))
+
+
 @app.command("extract")
 def extract_load(
-    table: Annotated[str, typer.Option(help="users or orders.")],
+    table: Annotated[Table, typer.Option(help="Table of the lake.")],
     date: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Date of the load.")],
     whole: Annotated[bool, typer.Option("--whole", help="The whole table, not what has changed on the date.")] = False,
     lake_uri: LakeUri = "data/lake",
 ) -> None:
     """Writes a load of the application's PostgreSQL into the lake, whole or not at all; prints a line of JSON.
 
-    Reads SOURCE_POSTGRES_DSN and other variables that docs/extraction.md lists.
+    Reads SOURCE_POSTGRES_DSN and other variables that docs/extraction.md lists. Exits with 1 where nothing was written.
     """
+    need_extraction()
+    from user_metrics import extract, source, watch
+
+    watch.log_events()
     try:
-        from user_metrics import extract, source
-    except ModuleNotFoundError as error:
-        raise refusal(f"Extraction needs {error.name}: run make .venv/extract.") from error
-    if table not in COLUMNS:
-        raise refusal(f"There is no table {table}: --table is users or orders.")
-    try:
-        found = extract.extract(source.source(), lake_at(lake_uri), table, date.date(), whole)
+        with watch.bars() as progress:
+            found = extract.extract(source.source(), lake_at(lake_uri), table, date.date(), whole, progress)
     except (extract.ExtractionError, source.SourceError, LakeError) as error:
         raise refusal(error) from error
     typer.echo(json.dumps(dataclasses.asdict(found), default=str))
+
+
+@app.command("backfill")
+def backfill_dates(
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First date.")],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last date.")],
+    whole: Annotated[list[Table] | None, typer.Option(help="A table to extract as a whole each time.")] = None,
+    at_once: Annotated[
+        int, typer.Option("--parallel-extract", min=1, max=32, help="Dates to extract at once, and to build together.")
+    ] = 1,
+    target: Annotated[str, typer.Option(help="Target of profiles.yml; loads go into prod by COPY first.")] = "dev",
+    variables: Annotated[str, typer.Option("--vars", help="Settings as for dbt: '{earliest_date: 2015-01-01}'")] = "{}",
+    lake_uri: LakeUri = "data/lake",
+) -> None:
+    """Extracts both tables for each date of a range, loads them where the target is Redshift, and builds.
+
+    Where it was stopped, the same command goes on. After its end, or with other options, it begins anew, which is safe.
+    Exits with 1 where a date could not be extracted, loaded or built.
+    """
+    need_project()
+    need_extraction()
+    import yaml
+    from dbt_common.exceptions import DbtBaseException
+
+    from user_metrics import backfill, extract, load, source, watch
+    from user_metrics.dbt_command import DbtCommandError
+
+    if first > last:
+        raise refusal("--from must not be after --to.")
+    watch.log_events()
+    try:
+        wanted = backfill.Backfill(
+            source.source(), lake_at(lake_uri), first.date(), last.date(), frozenset(whole or []), target,
+            yaml.safe_load(variables), at_once,
+        )  # fmt: skip
+        with watch.bars() as progress:
+            count = wanted.run(progress)
+    except (source.SourceError, LakeError) as error:
+        raise refusal(error) from error
+    except (extract.ExtractionError, load.LoadError, DbtBaseException, DbtCommandError) as error:
+        raise refusal(f"{error} The dates before are built; the same command goes on after them.") from error
+    console.print(f"{count} dates were taken in, up to {last.date()}.", highlight=False)
 
 
 @app.command("load")

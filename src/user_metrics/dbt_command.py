@@ -3,20 +3,26 @@
 import contextlib
 import io
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dbt.cli.main import dbtRunner
+from dbt.contracts.graph.manifest import Manifest
+
+DBT_FAILED, DBT_UNHANDLED = 1, 2
+"""dbt's own exit codes: a model or a test has failed; nothing was run, as the project, a setting or an option is wrong.
+"""
 
 
 class DbtCommandError(Exception):
     """A command has failed; the message is dbt's sentence."""
 
 
-def run(*arguments: str, **variables: str) -> list[str]:
+def run(*arguments: str, manifest: Manifest | None = None, **variables: str) -> list[str]:
     """Runs a command, quietly and with these environment variables, and returns what macros have printed.
 
-    Raises DbtCommandError.
+    manifest: the project as it was parsed before, which saves parsing it. Raises DbtCommandError.
     """
     printed: list[str] = []
     errors: list[str] = []
@@ -28,10 +34,38 @@ def run(*arguments: str, **variables: str) -> list[str]:
             errors.append(event.info.msg)
 
     with _environment(variables), contextlib.redirect_stdout(io.StringIO()):
-        result = dbtRunner(callbacks=[heard]).invoke([*arguments, "--quiet"])
+        result = dbtRunner(manifest, callbacks=[heard]).invoke([*arguments, "--quiet"])
     if not result.success:
         raise DbtCommandError(_sentence(str(result.exception or "\n".join(errors))))
     return printed
+
+
+def build(options: Sequence[str]) -> int:
+    """Runs dbt build with these options, as dbt itself does, and says at the end what the run did.
+
+    Returns dbt's exit code.
+    """
+    printed: list[str] = []
+
+    def heard(event: Any) -> None:
+        if event.info.name == "PrintEvent":
+            printed.append(event.info.msg)
+
+    result = dbtRunner(callbacks=[heard]).invoke(["build", *options])
+    if result.exception:
+        print(_sentence(str(result.exception)), file=sys.stderr)
+        return DBT_UNHANDLED
+    if printed:
+        print(f"\n{printed[-1]}")  # the sentence of record_run
+    return 0 if result.success else DBT_FAILED
+
+
+def parse(target: str) -> Manifest:
+    """The project as dbt reads it for a target; raises DbtCommandError."""
+    result = dbtRunner().invoke(["--quiet", "parse", "--target", target, "--no-write-json"])
+    if not result.success:
+        raise DbtCommandError(_sentence(str(result.exception)))
+    return result.result
 
 
 @contextlib.contextmanager

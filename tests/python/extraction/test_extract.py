@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +15,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from extraction.conftest import Application
+from support.application import Application
 from support.days import build
 from support.project import Project, working_folder
 from support.s3 import BUCKET, S3
@@ -64,7 +69,7 @@ def test_changes_of_a_day_and_shortly_before_are_extracted(application: Applicat
         (2, 1, Decimal("10.00"), "completed", placed, datetime(2024, 1, 4, 23)),
         (3, 1, Decimal("10.00"), "completed", placed, datetime(2024, 1, 5, 23, 59, 59, 999999)),
     ]
-    said = json.loads(result.output)
+    said = json.loads(result.stdout)
     file = tmp_path / "orders" / "date=2024-01-05" / "part_0.parquet"
     assert said == {
         "table": "orders", "date": "2024-01-05", "rows": 2, "bytes": file.stat().st_size,
@@ -93,7 +98,7 @@ def test_the_whole_table_is_extracted_and_takes_the_place_of_what_was_there(
 
 def test_a_day_without_changes_makes_a_load_without_rows(application: Application, tmp_path: Path) -> None:
     result = extract(tmp_path, "users")
-    assert json.loads(result.output)["rows"] == 0
+    assert json.loads(result.stdout)["rows"] == 0
     assert rows(tmp_path / "users" / "date=2024-01-05") == []
 
 
@@ -193,7 +198,7 @@ def test_a_lake_on_s3_gets_the_same_file(
     place(application, 1, "2024-01-05 12:00+00")
     result = extract(f"s3://{BUCKET}/extracted")
     assert result.exit_code == 0, result.output
-    assert json.loads(result.output)["file"] == f"s3://{BUCKET}/extracted/orders/date=2024-01-05/part_0.parquet"
+    assert json.loads(result.stdout)["file"] == f"s3://{BUCKET}/extracted/orders/date=2024-01-05/part_0.parquet"
     body = s3.client().get_object(Bucket=BUCKET, Key="extracted/orders/date=2024-01-05/part_0.parquet")["Body"].read()
     (tmp_path / "part_0.parquet").write_bytes(body)
     assert [id for id, *_ in rows(tmp_path)] == [1]
@@ -208,3 +213,156 @@ def test_user_metrics_is_built_of_what_was_extracted(application: Application, p
         build(project)
     found = project.query("select order_count, total_spent from analytics.user_metrics where date = '2024-01-05'")
     assert found == [(1, Decimal("12.50"))]
+
+
+def test_a_row_without_a_time_is_in_the_whole_table_and_one_changed_since_in_none(
+    application: Application, tmp_path: Path
+) -> None:
+    application.sql("insert into orders values (1, 1, 10, 'completed', '2024-01-01 09:00+00', null)")
+    place(application, 2, "2024-01-06 00:00+00")
+    place(application, 3, "2024-01-05 23:59+00")
+    assert extract(tmp_path, "orders", "--whole").exit_code == 0
+    assert [id for id, *_ in rows(tmp_path / "orders" / "date=2024-01-05")] == [1, 3]
+
+
+def test_rows_that_change_meanwhile_are_those_of_one_moment(application: Application, tmp_path: Path) -> None:
+    """Amounts are moved from order to order in transactions, while several sessions read: the sum stays."""
+    application.sql(
+        """
+        insert into orders select id, 1, 10, 'completed', '2024-01-05 09:00+00', '2024-01-05 09:00+00'
+        from generate_series(1, 400000) as ids(id)
+        """
+    )
+    is_over = threading.Event()
+
+    def move() -> int:
+        moves = 0
+        while not is_over.is_set():
+            # From the first to the last, which another session reads.
+            application.sql(
+                "update orders set amount = amount + case when id <= 2000 then -1 else 1 end"
+                " where id <= 2000 or id > 398000"
+            )
+            moves += 1
+        return moves
+
+    with ThreadPoolExecutor() as pool:
+        moving = pool.submit(move)
+        try:
+            for day in (DAY, date(2024, 1, 6)):
+                assert extract(tmp_path, "orders", "--whole", day=day).exit_code == 0
+        finally:
+            is_over.set()
+        assert moving.result(timeout=60) > 2
+    seen = set()
+    for day in (DAY, date(2024, 1, 6)):
+        with duckdb.connect() as connection:
+            found = f"select sum(amount), min(amount) from '{tmp_path}/orders/date={day}/part_0.parquet'"
+            ((total, least),) = connection.execute(found).fetchall()
+        assert total == 4_000_000
+        seen.add(least)
+    assert len(seen) == 2, "nothing was moved between the extractions"
+
+
+SLOW_ORDERS = """
+    alter table orders rename to all_orders;
+    create view orders as
+        select id, user_id, case when id = 1 then amount + length(pg_sleep(20)::text) else amount end as amount, status,
+            created_at, updated_at
+        from all_orders
+"""
+
+
+def test_a_server_that_goes_away_meanwhile_is_tried_again(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_ATTEMPTS", "2")
+    place(application, 1, "2024-01-05 12:00+00")
+    application.sql(SLOW_ORDERS)
+    with ThreadPoolExecutor() as pool:
+        extracting = pool.submit(extract, tmp_path)
+        deadline = time.monotonic() + 30
+        while not end_sleeping(application):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        # When it is tried again, it is fast.
+        application.sql("drop view orders; alter table all_orders rename to orders")
+        result = extracting.result(timeout=60)
+    assert result.exit_code == 0, result.output
+    (again,) = [json.loads(line) for line in result.stderr.splitlines() if "tries again" in line]
+    assert again["reason"].startswith("The source went away while public.orders was read: ")
+    assert [id for id, *_ in rows(tmp_path / "orders" / "date=2024-01-05")] == [1]
+
+
+def end_sleeping(application: Application) -> bool:
+    """Ends the session that reads the slow view, as a server does that fails over; says whether there was one."""
+    ended = application.sql(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and wait_event = 'PgSleep'"
+    )
+    return bool(ended)
+
+
+def test_a_query_that_takes_too_long_is_ended_by_the_server(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_TIMEOUT_SECONDS", "1")
+    place(application, 1, "2024-01-05 12:00+00")
+    application.sql(SLOW_ORDERS)
+    said = refusal(tmp_path)
+    assert "statement timeout: set SOURCE_TIMEOUT_SECONDS to more." in said
+
+
+def test_a_wrong_password_is_named_and_not_shown(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_ATTEMPTS", "3")
+    with application.server.asks_for_passwords():
+        monkeypatch.setenv("SOURCE_POSTGRES_DSN", f"{application.dsn} password=not_this_one")
+        said = refusal(tmp_path)
+    assert "SOURCE_POSTGRES_DSN names a server that cannot be signed in to: " in said
+    assert 'password authentication failed for user "postgres"' in said
+    assert "not_this_one" not in said
+    assert "tries again" not in said
+
+
+def test_a_clock_that_is_ahead_is_refused(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application.sql(
+        """
+        create schema clock;
+        create function clock.clock_timestamp() returns timestamptz language sql
+            as $$ select pg_catalog.clock_timestamp() + interval '10 minutes' $$
+        """
+    )
+    monkeypatch.setenv("SOURCE_POSTGRES_DSN", f"{application.dsn} options='-c search_path=clock,pg_catalog,public'")
+    assert re.search(r"The clock of the source is (599|600) seconds ahead of this machine's", refusal(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("column", "type", "value"), [("id", "text", "A-7"), ("amount", "text", "ten"), ("created_at", "text", "soon")]
+)
+def test_a_type_that_does_not_fit_is_refused(
+    application: Application, tmp_path: Path, column: str, type: str, value: str
+) -> None:
+    place(application, 1, "2024-01-05 12:00+00")
+    application.sql(f"alter table orders alter column {column} type {type} using '{value}'")
+    said = refusal(tmp_path, "orders", "--whole")
+    assert "A row of public.orders does not fit the lake: " in said
+    assert value in said
+
+
+def test_a_time_that_is_text_is_not_compared_as_such(application: Application, tmp_path: Path) -> None:
+    place(application, 1, "2024-01-05 12:00+00")
+    application.sql("alter table orders alter column updated_at type text using '5 Jan 2024'")
+    said = refusal(tmp_path)
+    assert "A column of public.orders cannot be used as it is (Cannot compare values of type VARCHAR and type" in said
+    assert "correct SOURCE_ORDERS__… of it." in said
+
+
+def test_without_what_it_needs_it_says_what_to_install(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert "Extraction needs duckdb_extension_postgres_scanner: run make .venv/extract." in refusal(tmp_path)

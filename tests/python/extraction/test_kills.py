@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from extraction.conftest import Application
+from support.application import Application
 from support.s3 import BUCKET, S3
 
 ROWS = 200_000

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from commands_page import PAGE, page
 from support.days import build, write_days
 from support.project import Project
 
@@ -39,6 +40,10 @@ def test_descriptions_are_comments_in_the_database(project: Project) -> None:
     assert project.query(
         "select comment from duckdb_columns() where table_name = 'user_metrics' and column_name = 'total_spent'"
     ) == [("Spend so far, in the shop's currency; 0 when none, negative when more was returned than bought.",)]
+
+
+def test_the_page_of_commands_is_what_they_say() -> None:
+    assert PAGE.read_text() == page(), "make commands writes it anew"
 
 
 def test_a_database_that_somebody_else_writes_is_told_by_every_command(project: Project, tmp_path: Path) -> None:

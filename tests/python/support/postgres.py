@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -59,6 +60,23 @@ class PostgresServer:
         self.stop(signal.SIGQUIT)
         self._server.ensure_pgdata_inited()  # its permissions
         self._server.ensure_postgres_running()
+
+    @contextlib.contextmanager
+    def asks_for_passwords(self) -> Iterator[None]:
+        """Lets nobody sign in without a password, in a block."""
+        rules = self._server.pgdata / "pg_hba.conf"
+        usual = rules.read_text()
+
+        def use(text: str) -> None:
+            rules.write_text(text)
+            os.kill(self._server.get_postmaster_info().pid, signal.SIGHUP)
+            time.sleep(0.5)  # until it has read them
+
+        use("local all all scram-sha-256\n")
+        try:
+            yield
+        finally:
+            use(usual)
 
     @property
     def socket(self) -> Path:

@@ -184,7 +184,8 @@ class Project:
         self.sync()
         with working_folder(self.root):
             try:
-                return CliRunner(env={**self.environment(), "COLUMNS": "200"}).invoke(app, arguments)
+                written = {"DBT_TARGET_PATH": str(self.folder / "target"), "DBT_LOG_PATH": str(self.folder / "logs")}
+                return CliRunner(env={**self.environment(), **written, "COLUMNS": "200"}).invoke(app, arguments)
             finally:
                 DuckDBConnectionManager.close_all_connections()
 

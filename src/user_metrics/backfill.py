@@ -1,0 +1,104 @@
+"""Extracts, loads and builds a range of dates, and goes on where it was stopped."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from typing import Any
+
+import structlog
+import yaml
+from dbt.contracts.graph.manifest import Manifest
+from rich.progress import Progress
+
+from user_metrics import dbt_command
+from user_metrics.extract import extract
+from user_metrics.lake import COLUMNS, Lake
+from user_metrics.source import Source
+
+STATE = "_backfill.json"
+"""Where the lake keeps how far the last backfill has come; readers of loads pass over it."""
+
+LOADED_TARGET = "prod"
+"""The target whose warehouse does not read the lake itself."""
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """Loads of both tables for each date from first to last, into a lake and from there into a target."""
+
+    source: Source
+    lake: Lake
+    first: date
+    last: date
+    whole: frozenset[str]
+    """Tables that are extracted as a whole."""
+    target: str
+    """Of profiles.yml; only a backfill into the same one goes on."""
+    variables: dict[str, Any]
+    """Vars for dbt."""
+    at_once: int = 1
+    """How many dates are extracted at the same time, and then built together."""
+
+    def run(self, progress: Progress) -> int:
+        """Returns how many dates were taken in, without those of a run that was stopped before.
+
+        Raises ExtractionError, LakeError, LoadError, DbtCommandError, or dbt's errors where Redshift cannot be reached;
+        what was built before stays.
+        """
+        dates = list(self._dates())
+        task = progress.add_task("", total=len(dates))
+        with ThreadPoolExecutor(self.at_once) as pool:
+            for start in range(0, len(dates), self.at_once):
+                group = dates[start : start + self.at_once]
+                progress.update(task, description=f"{group[0]}: extracting")
+                list(pool.map(lambda day: self._extract(day, progress), group))
+                progress.update(task, description=f"{group[0]}: building")
+                self._load_and_build(group)
+                self.lake.write(STATE, json.dumps({**self._asked, "done_to": str(group[-1])}))
+                progress.update(task, advance=len(group))
+        return len(dates)
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        """What tells this backfill from another."""
+        days = {"from": str(self.first), "to": str(self.last)}
+        return {**days, "whole": sorted(self.whole), "target": self.target}
+
+    def _dates(self) -> Iterator[date]:
+        """Those that are left to do: all, where the last backfill was another or has come to its end."""
+        day = self.first
+        state = json.loads(self.lake.read(STATE) or "{}")
+        done_to = state.pop("done_to", None)
+        if state == self._asked and done_to != str(self.last):
+            day = date.fromisoformat(done_to) + timedelta(days=1)
+        while day <= self.last:
+            yield day
+            day += timedelta(days=1)
+
+    def _extract(self, day: date, progress: Progress) -> None:
+        for table in COLUMNS:
+            extract(self.source, self.lake, table, day, table in self.whole, progress)
+
+    def _load_and_build(self, days: list[date]) -> None:
+        if self.target == LOADED_TARGET:
+            # Only a warehouse needs its driver, which takes a moment to import.
+            from user_metrics import load, s3_lake, warehouse
+
+            lake = s3_lake.S3Lake(self.lake.uri)
+            with closing(warehouse.connect()) as session:
+                for day in days:
+                    for table in COLUMNS:
+                        load.load(session, warehouse.raw_schema(), lake, table, day)
+        settings = yaml.safe_dump({**self.variables, "run_date": days[-1]})
+        options = ["--target", self.target, "--vars", settings, "--no-write-json"]
+        said = dbt_command.run("build", *options, manifest=self._manifest, LAKE_URI=self.lake.uri)
+        structlog.get_logger().info("built", date=str(days[-1]), summary=said[-1])
+
+    @cached_property
+    def _manifest(self) -> Manifest:
+        """The project, which is parsed once for all builds."""
+        return dbt_command.parse(self.target)

@@ -1,0 +1,109 @@
+"""A range of dates is extracted and built in one process, and a backfill that was stopped goes on."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from support.application import Application
+from support.project import Project
+from support.s3 import ON_BOTH
+from typer.testing import Result
+
+FIRST, LAST = date(2024, 1, 1), date(2024, 1, 3)
+
+
+@pytest.fixture
+def shop(application: Application) -> Application:
+    """A user from the first day, and an order of 10 a day."""
+    application.sql("insert into users values (1, '1@x.org', '2024-01-01 08:00+00', '2024-01-01 08:00+00')")
+    application.sql(
+        """
+        insert into orders select id, 1, 10, 'completed', placed, placed
+        from (select id, timestamptz '2024-01-01 09:00+00' + (id - 1) * interval '1 day' as placed
+        from generate_series(1, 3) as ids(id)) as days
+        """
+    )
+    return application
+
+
+def backfill(project: Project, *options: str) -> Result:
+    return project.command("backfill", "--from", str(FIRST), "--to", str(LAST), *options)
+
+
+def events(result: Result, event: str) -> list[dict[str, Any]]:
+    """What was logged under a name, a line of JSON each."""
+    logged = [json.loads(line) for line in result.stderr.splitlines() if line.startswith("{")]
+    return [entry for entry in logged if entry["event"] == event]
+
+
+def spent(project: Project) -> list[tuple[Any, ...]]:
+    return project.query("select date, total_spent from analytics.user_metrics order by date")
+
+
+WHOLE = [(FIRST + timedelta(days=number), 10 * (number + 1)) for number in range(3)]
+
+
+def test_each_date_is_extracted_and_built(shop: Application, project: Project) -> None:
+    result = backfill(project, "--whole", "users")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"3 dates were taken in, up to {LAST}.\n"
+    assert spent(project) == WHOLE
+    extracted = [(entry["date"], entry["table"], entry["rows"]) for entry in events(result, "extracted")]
+    assert extracted == [(f"2024-01-0{day}", table, 1) for day in range(1, 4) for table in ("users", "orders")]
+    built = events(result, "built")
+    assert [entry["date"] for entry in built] == [f"2024-01-0{day}" for day in range(1, 4)]
+    assert built[-1]["summary"].startswith("1 row of 2024-01-03 was written: new dates; ")
+
+
+@ON_BOTH
+def test_one_that_was_stopped_goes_on_and_one_that_has_ended_begins_anew(shop: Application, project: Project) -> None:
+    shop.sql("update orders set amount = 0.001 where id = 2")
+    result = backfill(project)
+    assert result.exit_code == 1
+    said = " ".join(result.stderr.split())
+    assert "A row of public.orders does not fit the lake: " in said
+    assert said.endswith("The dates before are built; the same command goes on after them.")
+    assert spent(project) == WHOLE[:1]
+    shop.sql("update orders set amount = 10 where id = 2")
+    result = backfill(project)
+    assert result.exit_code == 0, result.output
+    assert [entry["date"] for entry in events(result, "built")] == ["2024-01-02", "2024-01-03"]
+    assert spent(project) == WHOLE
+    result = backfill(project, "--parallel-extract", "3")
+    assert result.stdout == f"3 dates were taken in, up to {LAST}.\n"
+    assert spent(project) == WHOLE
+
+
+def test_dates_that_are_extracted_at_once_are_built_together(shop: Application, project: Project) -> None:
+    result = backfill(project, "--parallel-extract", "2")
+    assert result.exit_code == 0, result.output
+    assert [entry["date"] for entry in events(result, "built")] == ["2024-01-02", "2024-01-03"]
+    assert spent(project) == WHOLE
+
+
+def test_a_failed_test_stops_it(shop: Application, project: Project) -> None:
+    shop.sql("update orders set status = 'lost' where id = 2")
+    result = backfill(project)
+    assert result.exit_code == 1
+    assert "assert_statuses_are_known" in result.stderr
+    assert [entry["date"] for entry in events(result, "built")] == ["2024-01-01"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--from", "2024-02-01"], "--from must not be after --to."),
+        (["--whole", "sales"], "'sales' is not one of 'users', 'orders'"),
+        (["--lake", "gs://bucket/lake"], "LAKE_URI is 'gs://bucket/lake', but must be a folder or s3://bucket/prefix."),
+        (["--target", "nowhere"], "does not have a target named 'nowhere'"),
+        (["--vars", "{rundate: 2024-01-05}"], "There is no setting rundate: did you mean run_date?"),
+    ],
+)
+def test_what_cannot_be_done_is_said(shop: Application, project: Project, options: list[str], said: str) -> None:
+    result = backfill(project, *options)
+    assert result.exit_code in (1, 2)
+    assert said in " ".join(result.stderr.replace("│", " ").split())
+    assert "Traceback" not in result.output
