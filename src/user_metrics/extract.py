@@ -16,7 +16,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from user_metrics.lake import COLUMNS, Lake, partition_of, write_file
 from user_metrics.source import Source, SourceTable
 from user_metrics.sql import literal, quoted
-from user_metrics.watch import shown
+from user_metrics.watch import growing
 
 CLOCKS_MAY_DIFFER = timedelta(minutes=1)
 
@@ -66,13 +66,13 @@ def extract(source: Source, lake: Lake, table: str, day: date, whole: bool, prog
         stop=stop_after_attempt(source.attempts), wait=wait_exponential_jitter(multiplier=0.5, max=30),
         retry=retry_if_exception_type(PassingError), before_sleep=tell, reraise=True,
     )  # fmt: skip
-    log.info("extracts", whole=whole)
+    log.debug("extracts", whole=whole)
     partition = partition_of(table, day)
     with lake.unfinished(partition) as file:
         attempts(read, source, table, day, whole, loaded_at, file, progress)
         (rows, newest), size = verify(file, table), file.stat().st_size
         found = Extraction(table, day, rows, size, newest, lake.publish(file, partition))
-    log.info("extracted", rows=rows, bytes=size, file=found.file)
+    log.info("extracted", rows=rows, bytes=size)
     return found
 
 
@@ -85,11 +85,11 @@ def read(
         attach(connection, source)
         refuse_clock_ahead(connection)
         connection.execute("set preserve_insertion_order = false")
-        # Bars are drawn by `shown`, as standard output is for the result.
-        connection.execute("set enable_progress_bar = true; set enable_progress_bar_print = false")
+        # It would go to standard output, which is for the result.
+        connection.execute("set enable_progress_bar = false")
         rows = query(source, settings, table, day, whole)
         try:
-            with shown(connection, progress, f"{table} {day}"):
+            with growing(file, progress, f"{table} {day}"):
                 connection.execute(write_file(f"({rows})", file), {"loaded_at": loaded_at})
         except duckdb.Error as error:
             raise told(error, source, settings, table) from None

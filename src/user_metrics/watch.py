@@ -3,15 +3,19 @@
 All of it goes to standard error; standard output has results alone.
 """
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event, Thread
 
-import duckdb
 import structlog
 from rich.console import Console
 from rich.progress import Progress
+from structlog.dev import ConsoleRenderer
+from structlog.processors import JSONRenderer
+from structlog.typing import Processor
 
 
 def bars() -> Progress:
@@ -21,25 +25,30 @@ def bars() -> Progress:
 
 def log_events() -> None:
     """Sets how events are written, which structlog.get_logger() takes."""
-    render = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    processors: list[Processor]
+    if sys.stderr.isatty():
+        processors, least = [structlog.processors.TimeStamper("%H:%M:%S", utc=False), ConsoleRenderer()], logging.INFO
+    else:
+        processors, least = [structlog.processors.TimeStamper("iso"), JSONRenderer()], logging.DEBUG
     structlog.configure(
-        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper("iso", utc=True), render],
+        processors=[structlog.processors.add_log_level, *processors],
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         # Looked up each time, as bars put their own in its place while they are shown.
         logger_factory=lambda: structlog.PrintLogger(sys.stderr),
     )
 
 
 @contextmanager
-def shown(connection: duckdb.DuckDBPyConnection, progress: Progress, what: str) -> Iterator[None]:
-    """Shows by a bar how far the statement of a session is, in a block."""
+def growing(file: Path, progress: Progress, what: str) -> Iterator[None]:
+    """Shows in a block how large a file has become; of how large it will be DuckDB knows too little."""
     if progress.disable:
         yield
         return
-    task, is_over = progress.add_task(what, total=100), Event()
+    task, is_over = progress.add_task(what, total=None), Event()
 
     def look() -> None:
         while not is_over.wait(0.2):
-            progress.update(task, completed=max(0, connection.query_progress()))
+            progress.update(task, description=f"{what}: {file.stat().st_size / 1e6:,.1f} MB")
 
     looking = Thread(target=look, daemon=True)
     looking.start()

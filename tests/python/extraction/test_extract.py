@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -372,6 +375,23 @@ def test_with_the_trigger_of_the_page_a_change_is_never_older_than_the_one_befor
     place(application, 2, "2024-01-05 12:00+00")
     application.sql("update orders set updated_at = '2023-01-01' where id = 2")
     assert application.sql("select now() - updated_at < interval '1 minute' from orders where id = 2") == [(True,)]
+
+
+def test_a_terminal_gets_bars_and_standard_output_the_result(application: Application, tmp_path: Path) -> None:
+    place(application, 1, "2024-01-05 12:00+00")
+    shown, terminal = os.openpty()
+    command = ["extract", "--table", "orders", "--date", "2024-01-05", "--lake", str(tmp_path)]
+    result = subprocess.run(
+        [sys.executable, "-m", "user_metrics", *command], stderr=terminal, stdout=subprocess.PIPE, text=True,
+        stdin=subprocess.DEVNULL, timeout=60, check=True, env={**os.environ, "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(terminal)
+    said = os.read(shown, 100_000).decode()
+    os.close(shown)
+    assert "orders 2024-01-05" in said
+    assert "\u2501" in said, "no bar"
+    assert '"event"' not in said
+    assert json.loads(result.stdout)["rows"] == 1
 
 
 def test_without_what_it_needs_it_says_what_to_install(
