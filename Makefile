@@ -110,8 +110,23 @@ docs: setup ## Make target/site: the report, dbt docs, lineage of tables and col
 docs-serve: docs ## Serve target/site, and print its address
 	@$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory target/site
 
+# Airflow has a virtual environment of its own, as dbt wants other versions of the same packages.
+.venv-airflow/installed: requirements/airflow.txt
+	@echo "Installing requirements/airflow.txt into .venv-airflow …"
+	@$(PYTHON) -m venv .venv-airflow
+	@.venv-airflow/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# What the DAG is drawn from.
+target/airflow/manifest.json: $(shell find models macros seeds snapshots tests -name '*.sql' -o -name '*.yml' -o -name '*.csv') dbt_project.yml .venv/packages
+	@$(DBT) --quiet parse --target-path target/airflow
+
+.PHONY: airflow
+airflow: .venv/development .venv/packages .venv-airflow/installed target/airflow/manifest.json ## Start a local Airflow with the pipeline on sample data, and say where it is
+	@PYTHONPATH=tests/python $(BIN)/python tools/local_airflow.py
+
 .PHONY: test
-test: .venv/development .venv/packages ## Run the whole test suite; PYTEST='-m histories' runs a part
+test: .venv/development .venv/packages .venv-airflow/installed target/airflow/manifest.json ## Run the whole test suite; PYTEST='-m histories' runs a part
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST)
 
 .PHONY: test-histories
@@ -150,8 +165,9 @@ lock: .venv/development ## Resolve pyproject.toml anew into requirements/
 	@$(LOCK) --upgrade --group build --group development -o requirements/development.txt
 	@$(LOCK) --group build --constraints requirements/development.txt -o requirements/runtime.txt
 	@$(LOCK:%pyproject.toml=%) --group extract --constraints requirements/development.txt -o requirements/extract.txt
+	@$(LOCK:%pyproject.toml=%) --upgrade --group airflow -o requirements/airflow.txt
 
 .PHONY: clean
 clean: ## Remove what was made: .venv, packages, logs, and the sample lake with its database
 	@if [ -e data/lake/.sample.json ]; then rm -rf data/lake data/user_metrics.duckdb; fi
-	@rm -rf .venv dbt_packages target logs .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf .venv .venv-airflow dbt_packages target logs .pytest_cache .mypy_cache .ruff_cache

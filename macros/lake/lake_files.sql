@@ -55,7 +55,9 @@
     {% endif %}
     {% set columns = table.columns.values() | rejectattr('name', 'equalto', 'date') | list %}
     select
-        {{ columns | map(attribute='name') | join(', ') }},
+        {% for column in columns %}
+        {{ 'coalesce(' ~ column.name ~ ', null) as ' ~ column.name if column.data_type == 'bigint' else column.name }},
+        {% endfor %}
         cast(right(parse_dirpath(filename), 10) as date) as date
     from read_parquet({{ files }}, filename = true, schema = map {
         {% for column in columns %}

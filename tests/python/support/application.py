@@ -7,6 +7,14 @@ from typing import Any
 
 from support.postgres import PostgresServer
 
+TABLES = """
+    create table users (id int primary key, email text, created_at timestamptz, updated_at timestamptz);
+    create table orders (
+        id int primary key, user_id int, amount numeric, status text, created_at timestamptz, updated_at timestamptz
+    )
+"""
+"""Users and orders, as an application has them."""
+
 _numbers = itertools.count()
 
 
@@ -16,15 +24,7 @@ class Application:
     def __init__(self, server: PostgresServer) -> None:
         self.server, self.name = server, f"application_{next(_numbers)}"
         server.sql(f"create database {self.name}", user="postgres", database="postgres")
-        self.sql(
-            """
-            create table users (id int primary key, email text, created_at timestamptz, updated_at timestamptz);
-            create table orders (
-                id int primary key, user_id int, amount numeric, status text,
-                created_at timestamptz, updated_at timestamptz
-            )
-            """
-        )
+        self.sql(TABLES)
 
     @property
     def dsn(self) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ class S3:
     """A running server with one bucket."""
 
     endpoint: str
+    answers: list[int] = field(default_factory=list, hash=False)
+    """Statuses that it answers with before it does again what it is asked."""
 
     keys = {"region_name": "us-east-1", "aws_access_key_id": "any", "aws_secret_access_key": "any"}  # noqa: RUF012
 
@@ -39,6 +41,13 @@ class S3:
     def client(self, **keys: str) -> Any:
         """A client of S3, which signs in by these keys, or as somebody who may do all."""
         return boto3.client("s3", endpoint_url=self.endpoint, **{**self.keys, **keys})
+
+    @contextmanager
+    def failing(self, answers: Sequence[int]) -> Iterator[None]:
+        """Answers writes with these statuses first, as an overloaded server does; all must be given in the block."""
+        self.answers.extend(answers)
+        yield
+        assert not self.answers
 
     @property
     def environment(self) -> dict[str, str]:
@@ -58,6 +67,16 @@ def s3_server() -> Iterator[S3]:
     host, port = server.get_host_and_port()
     try:
         s3 = S3(f"http://{host}:{port}")
+        assert server._server is not None
+        works = server._server.app
+
+        def app(request: dict[str, Any], respond: Callable[..., Any]) -> Iterable[bytes]:
+            if s3.answers and request["REQUEST_METHOD"] == "PUT":
+                respond(f"{s3.answers.pop(0)} Slow Down", [("Content-Length", "0"), ("Connection", "close")])
+                return []
+            return works(request, respond)
+
+        server._server.app = app
         s3.client().create_bucket(Bucket=BUCKET)
         yield s3
     finally:

@@ -1,0 +1,74 @@
+"""The DAG as Airflow reads it: its graph, its defaults, and what it asks of an installation."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.airflow import AIRFLOW
+from support.project import ROOT
+
+pytestmark = pytest.mark.airflow
+
+FACTS = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from user_metrics_pipeline import dag
+task = dag.get_task("extract_orders")
+print(json.dumps({
+    "upstream": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
+    "retries": {task.task_id: task.retries for task in dag.tasks},
+    "defaults": [dag.catchup, dag.max_active_runs, str(task.retry_delay), sorted(dag.tags), str(dag.start_date.date())],
+    "deadline": str(dag.deadline[0].interval if isinstance(dag.deadline, list) else dag.deadline.interval),
+    "commands": {task.task_id: task.bash_command for task in dag.tasks if hasattr(task, "bash_command")},
+    "assets": [asset.name for task in dag.tasks for asset in task.outlets],
+    "callbacks": {task.task_id for task in dag.tasks if not task.on_failure_callback} == set(),
+}))
+"""
+
+
+def facts(folder: Path, **environment: str) -> dict[str, Any]:
+    """What Airflow knows of the DAG."""
+    settings = {"AIRFLOW_HOME": str(folder), "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False"}
+    said = subprocess.run(
+        [AIRFLOW.with_name("python"), "-c", FACTS, str(ROOT / "dags")], cwd=folder, text=True, check=True, timeout=120,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env={**os.environ, **settings, **environment},
+    ).stdout  # fmt: skip
+    return dict(json.loads(said.splitlines()[-1]))
+
+
+def test_the_graph_is_that_of_the_page(tmp_path: Path) -> None:
+    found = facts(tmp_path)
+    upstream = found["upstream"]
+    assert upstream["source_freshness"] == ["extract_orders", "extract_users"]
+    assert "load" not in upstream
+    assert upstream["dbt.dbt_producer_watcher"] == ["source_freshness"]
+    models = {name.split(".")[1] for name in upstream if name.endswith(".run")}
+    assert models >= {"dim_users", "fct_orders", "user_metrics", "rejected_users", "rejected_orders", "vanished_rows"}
+    assert {"dbt.fct_orders.test", "dbt.dim_users.test"} <= set(upstream["dbt.user_metrics.run"])
+    assert "dbt.user_metrics.test" in upstream["dbt.user_metrics_report_run"]
+    assert upstream["docs"] == ["user_metrics"]
+    assert found["assets"] == ["user_metrics"]
+    begin_with_the_build = {name for name, above in upstream.items() if "dbt.dbt_producer_watcher" in above}
+    assert begin_with_the_build >= {"dbt.order_statuses.seed", "dbt.stg_users_run", "dbt.stg_orders_run"}
+
+
+def test_into_redshift_loads_are_taken_first(tmp_path: Path) -> None:
+    found = facts(tmp_path, USER_METRICS_TARGET="prod")
+    assert found["upstream"]["load"] == ["extract_orders", "extract_users"]
+    assert found["upstream"]["source_freshness"] == ["load"]
+    assert "user-metrics load --date {{ ds }}" in found["commands"]["load"]
+
+
+def test_the_defaults_are_those_of_the_page(tmp_path: Path) -> None:
+    found = facts(tmp_path)
+    assert found["defaults"] == [False, 1, "0:05:00", ["metrics", "users"], "2024-01-01"]
+    assert found["deadline"] == "3:00:00"
+    assert found["callbacks"], "a task has no on_failure_callback"
+    retries = found["retries"]
+    assert {retries[name] for name in ("extract_users", "extract_orders", "docs", "dbt.dbt_producer_watcher")} == {2}
+    assert all("{{ ds }}" in found["commands"][f"extract_{table}"] for table in ("users", "orders"))

@@ -1,0 +1,59 @@
+"""The DAG end to end, on real parts: what must come out, the history of the source says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.application import Application
+from support.pipeline import DAY, KINDS, TODAY, WITHOUT_DOCS, Pipeline
+from support.s3 import S3, ProjectOnS3
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.fixture
+def pipeline(application: Application, s3: S3, tmp_path: Path) -> Pipeline:
+    """A pipeline of nothing yet, into DuckDB."""
+    return Pipeline(application, ProjectOnS3(tmp_path, s3), tmp_path / "airflow")
+
+
+def test_three_dates_one_after_the_other_and_an_old_one_again(pipeline: Pipeline) -> None:
+    for day in DAY:
+        pipeline.shop.live(day, KINDS)
+        pipeline.run(day, *WITHOUT_DOCS if day != DAY[-1] else ())
+        pipeline.compare()
+    pipeline.correct_behind_its_back(DAY[0])
+    pipeline.run(DAY[0], *WITHOUT_DOCS)
+    pipeline.compare()
+
+
+def test_what_fails_is_tried_again_and_then_told_and_a_later_try_heals(pipeline: Pipeline, s3: S3) -> None:
+    airflow, day = pipeline.airflow, DAY[0]
+    pipeline.shop.live(day, KINDS)
+    # A source that is down for good.
+    states = airflow.run(day, AIRFLOW_CONN_USER_METRICS_SOURCE="postgres://postgres@127.0.0.1:9/shop")
+    assert states["extract_users"] == states["extract_orders"] == "failed"
+    assert states["dbt.user_metrics.run"] == states["user_metrics"] == states["docs"] == "upstream_failed"
+    assert airflow.tries(day)["extract_users"] == 3
+    assert f"Task extract_users of user_metrics_pipeline failed in run manual__{TODAY}" in airflow.log
+    again = "airflow tasks clear user_metrics_pipeline --only-failed --downstream --yes"
+    assert f"{again} --start-date {day} --end-date {day}" in airflow.log
+    # A lake that is overloaded for a while, and an order that no test lets pass.
+    pipeline.shop.application.sql("update orders set status = 'lost' where id = 1")
+    with s3.failing([503, 500] * 4):
+        states = airflow.run(day)
+    assert states["extract_users"] == states["extract_orders"] == "success"
+    assert sum(airflow.tries(day)[f"extract_{table}"] for table in ("users", "orders")) > 2
+    assert airflow.tries(day)["dbt.dbt_producer_watcher"] == 3
+    assert states["dbt.order_statuses.seed"] == states["dbt.rejected_orders.test"] == "success"
+    assert states["dbt.order_statuses.test"] == "failed"
+    assert states["user_metrics"] == states["docs"] == "upstream_failed"
+    assert "assert_statuses_are_known" in airflow.log
+    assert "user_metrics" not in pipeline.project.tables()
+    # All is well again.
+    pipeline.shop.application.sql(
+        "update orders set status = %s where id = 1", pipeline.shop.now("orders")[0]["status"]
+    )
+    pipeline.run(day, *WITHOUT_DOCS)
+    pipeline.compare()
