@@ -123,7 +123,7 @@ target/airflow/manifest.json: $(shell find models macros seeds snapshots tests -
 
 .PHONY: airflow
 airflow: .venv/development .venv/packages .venv-airflow/installed target/airflow/manifest.json ## Start a local Airflow with the pipeline on sample data, and say where it is
-	@PYTHONPATH=tests/python $(BIN)/python tools/local_airflow.py
+	@PYTHONPATH=tests/python $(BIN)/python -W ignore tools/local_airflow.py
 
 .PHONY: test
 test: .venv/development .venv/packages .venv-airflow/installed target/airflow/manifest.json ## Run the whole test suite; PYTEST='-m histories' runs a part

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import time
 import urllib.error
@@ -64,6 +65,7 @@ def main() -> None:
         open_shop(source, yesterday)
         environment = {
             **os.environ,
+            "PATH": f"{AIRFLOW.parent}{os.pathsep}{os.environ['PATH']}",
             "AIRFLOW_HOME": str(HOME),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -72,19 +74,16 @@ def main() -> None:
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": port,
             "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
+            # Yesterday's run comes by itself, and is to bring what the shop has had before.
+            "SOURCE_OVERLAP_MINUTES": str(DAYS * 24 * 60),
             "AIRFLOW_CONN_USER_METRICS_SOURCE": f"postgres://postgres@/shop?host={source.socket.parent}",
             "LAKE_URI": str(HOME / "lake"),
             "DUCKDB_PATH": str(HOME / "user_metrics.duckdb"),
             "DBT_TARGET_PATH": str(HOME / "target"),
         }
-
-        def airflow(*command: str) -> str:
-            run = subprocess.run(
-                [AIRFLOW, *command], env=environment, cwd=HOME, stdin=subprocess.DEVNULL, capture_output=True,
-                text=True, timeout=120, check=False,
-            )  # fmt: skip
-            return run.stdout
 
         with (HOME / "airflow.log").open("w") as log:
             server = subprocess.Popen(
@@ -93,15 +92,13 @@ def main() -> None:
             )  # fmt: skip
             try:
                 wait_for(address, server)
-                whole = json.dumps({"whole": ["users", "orders"]})
-                airflow("dags", "unpause", DAG, "--yes")
-                airflow("dags", "trigger", DAG, "--logical-date", f"{yesterday}T00:00:00+00:00", "--conf", whole)
                 print(f"{address}/dags/{DAG}\nNo login is asked for, as only this machine is answered. Ctrl-C ends it.")
                 server.wait()
             except KeyboardInterrupt:
                 print("Airflow is being stopped …")
             finally:
-                server.terminate()
+                # As by Ctrl-C: by SIGTERM it would leave its scheduler behind.
+                server.send_signal(signal.SIGINT)
                 server.wait(timeout=60)
 
 

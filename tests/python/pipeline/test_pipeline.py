@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -56,4 +57,16 @@ def test_what_fails_is_tried_again_and_then_told_and_a_later_try_heals(pipeline:
         "update orders set status = %s where id = 1", pipeline.shop.now("orders")[0]["status"]
     )
     pipeline.run(day, *WITHOUT_DOCS)
+    pipeline.compare()
+
+
+def test_a_range_of_dates_by_a_backfill_of_airflow(pipeline: Pipeline) -> None:
+    days = [*DAY[:2], TODAY - timedelta(days=1)]
+    for day in days:
+        pipeline.shop.live(day, KINDS)
+    with pipeline.airflow.server():
+        states = pipeline.airflow.backfill(DAY[0], DAY[1])
+    assert states == ["success", "success"]
+    for day in days:
+        pipeline.extracted(day)
     pipeline.compare()

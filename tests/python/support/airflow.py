@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import sqlite3
 import subprocess
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -51,6 +55,58 @@ class Airflow:
             said.seek(0)
             self.log = said.read()
         return result.returncode
+
+    @contextmanager
+    def server(self) -> Iterator[None]:
+        """Scheduler, executor and API, until the end of the block."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self._settings |= {
+            "PATH": f"{AIRFLOW.parent}{os.pathsep}{os.environ['PATH']}",
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        }
+        with (self.home / "server.log").open("w") as log:
+            server = subprocess.Popen(
+                [AIRFLOW, "standalone"], cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, **self._settings, **self.environment}, start_new_session=True,
+            )  # fmt: skip
+            try:
+                yield
+            finally:
+                # As by Ctrl-C: by SIGTERM it would leave its scheduler behind.
+                server.send_signal(signal.SIGINT)
+                server.wait(timeout=60)
+
+    def backfill(self, first: date, last: date) -> list[str]:
+        """Has the scheduler run a range of dates; returns the states of these runs when all have ended.
+
+        Before, the run of yesterday comes by itself, as the DAG is switched on.
+        """
+        self._wait(lambda: self._ended("scheduled") == ["success"])
+        days = ["--from-date", str(first), "--to-date", str(last)]
+        assert self.command("backfill", "create", "--dag-id", DAG, *days, "--max-active-runs", "1") == 0, self.log
+        self._wait(lambda: bool(self._ended("backfill")))
+        return self._ended("backfill")
+
+    def _ended(self, kind: str) -> list[str]:
+        """The states of all runs of a kind; none while one of them is not over."""
+        with closing(sqlite3.connect(self.home / "airflow.db", timeout=30)) as database:
+            found = database.execute("select state from dag_run where run_type = ?", [kind]).fetchall()
+        states = [state for (state,) in found]
+        return states if set(states) <= {"success", "failed"} else []
+
+    def _wait(self, is_so: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 300
+        while not is_so():
+            assert time.monotonic() < deadline, (self.home / "server.log").read_text()[-10_000:]
+            time.sleep(2)
 
     def run(self, day: date, *options: str, **environment: str) -> dict[str, str]:
         """Plays the run of a date, anew where there was one; returns the state of each task.

@@ -42,6 +42,10 @@ class Pipeline:
         """A run that must succeed; what it extracts is what the shop has now."""
         states = self.airflow.run(day, *options, **environment)
         assert states["docs"] == "success", self.airflow.log[-10_000:]
+        self.extracted(day)
+
+    def extracted(self, day: date) -> None:
+        """What an extraction of a date has brought now."""
         self.lake["users"][day] = self.shop.load("users", day, whole=True)
         self.lake["orders"][day] = self.shop.load("orders", day, whole=False)
 
