@@ -165,7 +165,8 @@ lock: .venv/development ## Resolve pyproject.toml anew into requirements/
 	@$(LOCK) --upgrade --group build --group development -o requirements/development.txt
 	@$(LOCK) --group build --constraints requirements/development.txt -o requirements/runtime.txt
 	@$(LOCK:%pyproject.toml=%) --group extract --constraints requirements/development.txt -o requirements/extract.txt
-	@$(LOCK:%pyproject.toml=%) --upgrade --group airflow -o requirements/airflow.txt
+	@# pip takes fastapi[standard]==… for no version of fastapi where hashes are asked for.
+	@$(LOCK:%pyproject.toml=%) --upgrade --strip-extras --group airflow -o requirements/airflow.txt
 
 .PHONY: clean
 clean: ## Remove what was made: .venv, packages, logs, and the sample lake with its database

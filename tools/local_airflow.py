@@ -76,7 +76,6 @@ def main() -> None:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
             # Yesterday's run comes by itself, and is to bring what the shop has had before.
             "SOURCE_OVERLAP_MINUTES": str(DAYS * 24 * 60),
             "AIRFLOW_CONN_USER_METRICS_SOURCE": f"postgres://postgres@/shop?host={source.socket.parent}",

@@ -18,6 +18,7 @@ FACTS = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from user_metrics_pipeline import dag
+from cosmos import settings
 task = dag.get_task("extract_orders")
 print(json.dumps({
     "upstream": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
@@ -26,6 +27,7 @@ print(json.dumps({
     "deadline": str(dag.deadline[0].interval if isinstance(dag.deadline, list) else dag.deadline.interval),
     "commands": {task.task_id: task.bash_command for task in dag.tasks if hasattr(task, "bash_command")},
     "assets": [asset.name for task in dag.tasks for asset in task.outlets],
+    "telemetry": settings.enable_telemetry,
     "callbacks": {task.task_id for task in dag.tasks if not task.on_failure_callback} == set(),
 }))
 """
@@ -33,7 +35,7 @@ print(json.dumps({
 
 def facts(folder: Path, **environment: str) -> dict[str, Any]:
     """What Airflow knows of the DAG."""
-    settings = {"AIRFLOW_HOME": str(folder), "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False"}
+    settings = {"AIRFLOW_HOME": str(folder)}
     said = subprocess.run(
         [AIRFLOW.with_name("python"), "-c", FACTS, str(ROOT / "dags")], cwd=folder, text=True, check=True, timeout=120,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env={**os.environ, **settings, **environment},
@@ -68,6 +70,7 @@ def test_the_defaults_are_those_of_the_page(tmp_path: Path) -> None:
     found = facts(tmp_path)
     assert found["defaults"] == [False, 1, "0:05:00", ["metrics", "users"], "2024-01-01"]
     assert found["deadline"] == "3:00:00"
+    assert found["telemetry"] is False
     assert found["callbacks"], "a task has no on_failure_callback"
     retries = found["retries"]
     assert {retries[name] for name in ("extract_users", "extract_orders", "docs", "dbt.dbt_producer_watcher")} == {2}
