@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from support.application import Application
 from support.pipeline import DAY, KINDS, TODAY, WITHOUT_DOCS, Pipeline
+from support.project import ROOT
 from support.s3 import S3, ProjectOnS3
 
 pytestmark = pytest.mark.airflow
@@ -27,6 +29,13 @@ def test_three_dates_one_after_the_other_and_an_old_one_again(pipeline: Pipeline
     pipeline.correct_behind_its_back(DAY[0])
     pipeline.run(DAY[0], *WITHOUT_DOCS)
     pipeline.compare()
+    # What the page has clears orders and what comes after them, and no users.
+    page = (ROOT / "docs" / "pipeline.md").read_text().replace("\\\n", "").replace("2024-01-05", str(DAY[0]))
+    (command,) = re.findall(r"airflow (tasks clear .* --task-regex .*)", page)
+    assert pipeline.airflow.command(*command.split()) == 0
+    states = pipeline.airflow.states(DAY[0])
+    assert states["extract_users"] == "success"
+    assert states["extract_orders"] is states["dbt.user_metrics.run"] is states["docs"] is None
 
 
 def test_what_fails_is_tried_again_and_then_told_and_a_later_try_heals(pipeline: Pipeline, s3: S3) -> None:
@@ -38,8 +47,10 @@ def test_what_fails_is_tried_again_and_then_told_and_a_later_try_heals(pipeline:
     assert states["dbt.user_metrics.run"] == states["user_metrics"] == states["docs"] == "upstream_failed"
     assert airflow.tries(day)["extract_users"] == 3
     assert f"Task extract_users of user_metrics_pipeline failed in run manual__{TODAY}" in airflow.log
-    again = "airflow tasks clear user_metrics_pipeline --only-failed --downstream --yes"
-    assert f"{again} --start-date {day} --end-date {day}" in airflow.log
+    # What the log says to run does clear what has failed, and nothing else.
+    (again,) = set(re.findall(r"airflow (tasks clear .* --end-date \S+)", airflow.log))
+    assert airflow.command(*again.split()) == 0
+    assert set(airflow.states(day).values()) == {None}
     # A lake that is overloaded for a while, and an order that no test lets pass.
     pipeline.shop.application.sql("update orders set status = 'lost' where id = 1")
     with s3.failing([503, 500] * 4):

@@ -107,7 +107,7 @@ class Airflow:
             assert time.monotonic() < deadline, (self.home / "server.log").read_text()[-10_000:]
             time.sleep(2)
 
-    def run(self, day: date, *options: str, **environment: str) -> dict[str, str]:
+    def run(self, day: date, *options: str, **environment: str) -> dict[str, str | None]:
         """Plays the run of a date, anew where there was one; returns the state of each task.
 
         The exit code says nothing: of a run that has succeeded and has a deadline, Airflow 3.3 fails to delete that
@@ -116,15 +116,15 @@ class Airflow:
         self.command("dags", "test", DAG, str(day), *options, **environment)
         return self.states(day)
 
-    def states(self, day: date) -> dict[str, str]:
-        """The state of each task in the last run of a date."""
+    def states(self, day: date) -> dict[str, str | None]:
+        """The state of each task in the last run of a date; none where it was not begun, or was cleared."""
         return {task: state for task, state, _ in self._tasks(day)}
 
     def tries(self, day: date) -> dict[str, int]:
         """How often each task was tried in the last run of a date."""
         return {task: tries for task, _, tries in self._tasks(day)}
 
-    def _tasks(self, day: date) -> list[tuple[str, str, int]]:
+    def _tasks(self, day: date) -> list[tuple[str, str | None, int]]:
         with closing(sqlite3.connect(self.home / "airflow.db")) as database:
             return database.execute(
                 """
