@@ -84,13 +84,18 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture(autouse=True)
+def postgres_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes back the timeouts that an extraction in this process adds."""
+    monkeypatch.setenv("PGOPTIONS", "")
+
+
 @pytest.fixture
 def application(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Application:
     """An application without users yet, which SOURCE_POSTGRES_DSN names."""
     application = Application(postgres)
     monkeypatch.setenv("SOURCE_POSTGRES_DSN", application.dsn)
     monkeypatch.setenv("SOURCE_ATTEMPTS", "1")
-    monkeypatch.setenv("PGOPTIONS", "")  # extraction adds its timeouts
     return application
 
 
