@@ -83,6 +83,8 @@ def dbt(begin: BashOperator) -> DbtTaskGroup:
     watchers = [task for task in group if hasattr(task, "producer_task_id")]
     for task in watchers:
         task.deferrable, task.retries = False, 0
+        # Of a build that has told nothing of its model, a task says that it failed, and does not run the model itself.
+        task.poke_retry_number = 1
         if not task.upstream_task_ids & {other.task_id for other in watchers}:
             # Also when the build has failed, but not when there was none.
             [begin, producer] >> task
@@ -99,8 +101,6 @@ with DAG(
     start_date=datetime(2024, 1, 1),
     catchup=False,
     max_active_runs=1,
-    # DuckDB lets one process write.
-    max_active_tasks=4 if IS_LOADED[TARGET] else 1,
     default_args={
         "owner": "user_metrics",
         "retries": 2,
@@ -117,7 +117,7 @@ with DAG(
     },
     deadline=DeadlineAlert(
         DeadlineReference.DAGRUN_QUEUED_AT,
-        interval=timedelta(hours=3),
+        interval=timedelta(minutes=int(os.environ.get("USER_METRICS_DEADLINE_MINUTES", "180"))),
         callback=SyncCallback("alerts.tell_lateness", kwargs={"dag_id": "user_metrics_pipeline"}),
     ),
     tags=["users", "metrics"],

@@ -52,6 +52,25 @@ def test_a_lake_on_s3_makes_the_rows_that_a_folder_makes(on_s3: ProjectOnS3, tmp
     assert on_s3.metrics() == folder.metrics()
 
 
+@pytest.mark.parametrize("reads", range(0, 10, 3))
+def test_reads_that_fail_for_a_while_stop_a_build_whole_and_the_next_heals(
+    on_s3: ProjectOnS3, tmp_path: Path, reads: int
+) -> None:
+    write_days(on_s3, 4)
+    build(on_s3)
+    before = on_s3.metrics()
+    write_days(on_s3, 5)
+    on_s3.sync()
+    with on_s3.s3.failing("GET", [200] * reads + [503, 500] * 20):
+        reason = refusal(on_s3)
+    assert "Service Unavailable" in reason or "Internal Server Error" in reason
+    build(on_s3)
+    (tmp_path / "folder").mkdir()
+    folder = Project(tmp_path / "folder", lake=on_s3.lake)
+    build(folder)
+    assert on_s3.metrics() == folder.metrics() != before
+
+
 @pytest.mark.parametrize("days", [40, 400])
 def test_a_day_asks_no_more_the_more_loads_there_are(on_s3: ProjectOnS3, days: int) -> None:
     """One listing of each table to begin with, one of each new load after, and the new files themselves."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from support.application import Application
-from support.pipeline import DAY, KINDS, TODAY, WITHOUT_DOCS, Pipeline
-from support.project import ROOT
+from support.pipeline import DAY, KINDS, TODAY, WITHOUT_DOCS, YESTERDAY, Pipeline
 from support.s3 import S3, ProjectOnS3
 
 pytestmark = pytest.mark.airflow
@@ -29,13 +27,6 @@ def test_three_dates_one_after_the_other_and_an_old_one_again(pipeline: Pipeline
     pipeline.correct_behind_its_back(DAY[0])
     pipeline.run(DAY[0], *WITHOUT_DOCS)
     pipeline.compare()
-    # What the page has clears orders and what comes after them, and no users.
-    page = (ROOT / "docs" / "pipeline.md").read_text().replace("\\\n", "").replace("2024-01-05", str(DAY[0]))
-    (command,) = re.findall(r"airflow (tasks clear .* --task-regex .*)", page)
-    assert pipeline.airflow.command(*command.split()) == 0
-    states = pipeline.airflow.states(DAY[0])
-    assert states["extract_users"] == "success"
-    assert states["extract_orders"] is states["dbt.user_metrics.run"] is states["docs"] is None
 
 
 def test_what_fails_is_tried_again_and_then_told_and_a_later_try_heals(pipeline: Pipeline, s3: S3) -> None:
@@ -53,10 +44,11 @@ def test_what_fails_is_tried_again_and_then_told_and_a_later_try_heals(pipeline:
     assert set(airflow.states(day).values()) == {None}
     # A lake that is overloaded for a while, and an order that no test lets pass.
     pipeline.shop.application.sql("update orders set status = 'lost' where id = 1")
-    with s3.failing([503, 500] * 4):
+    with s3.failing("PUT", [503, 500] * 4), s3.failing("GET", [503, 500] * 4):
         states = airflow.run(day)
     assert states["extract_users"] == states["extract_orders"] == "success"
     assert sum(airflow.tries(day)[f"extract_{table}"] for table in ("users", "orders")) > 2
+    assert airflow.tries(day)["source_freshness"] > 1
     assert airflow.tries(day)["dbt.dbt_producer_watcher"] == 3
     assert states["dbt.order_statuses.seed"] == states["dbt.rejected_orders.test"] == "success"
     assert states["dbt.order_statuses.test"] == "failed"
@@ -71,13 +63,40 @@ def test_what_fails_is_tried_again_and_then_told_and_a_later_try_heals(pipeline:
     pipeline.compare()
 
 
-def test_a_range_of_dates_by_a_backfill_of_airflow(pipeline: Pipeline) -> None:
-    days = [*DAY[:2], TODAY - timedelta(days=1)]
+AFTER = """
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, Asset
+
+with DAG("after_user_metrics", schedule=[Asset("user_metrics")]):
+    EmptyOperator(task_id="read")
+"""
+
+
+def test_the_scheduler_runs_yesterday_a_range_of_dates_one_that_is_cleared_and_whoever_waits(
+    pipeline: Pipeline,
+) -> None:
+    airflow = pipeline.airflow
+    (airflow.dags / "after.py").write_text(AFTER)
+    source = airflow.environment.pop("AIRFLOW_CONN_USER_METRICS_SOURCE")
+    assert airflow.command("connections", "add", "user_metrics_source", "--conn-uri", source) == 0, airflow.log
+    days = [*DAY[:2], YESTERDAY]
     for day in days:
         pipeline.shop.live(day, KINDS)
-    with pipeline.airflow.server():
-        states = pipeline.airflow.backfill(DAY[0], DAY[1])
-    assert states == ["success", "success"]
-    for day in days:
-        pipeline.extracted(day)
-    pipeline.compare()
+    with airflow.server(USER_METRICS_DEADLINE_MINUTES="0"):
+        # As the DAG is switched on, the run of yesterday comes by itself.
+        airflow.wait_for_runs("scheduled", 1)
+        airflow.wait_for_runs("asset_triggered", 1)
+        airflow.command_of_the_page("backfill create", *DAY[:2])
+        airflow.wait_for_runs("backfill", 2)
+        for day in days:
+            pipeline.extracted(day)
+        pipeline.compare()
+        pipeline.correct_behind_its_back(DAY[0])
+        airflow.command_of_the_page("--task-regex", DAY[0], DAY[0])
+        airflow.wait_for_runs("backfill", 2)
+        assert [airflow.tries(DAY[0])[f"extract_{table}"] for table in ("users", "orders")] == [1, 2]
+        pipeline.lake["orders"][DAY[0]] = pipeline.shop.load("orders", DAY[0], whole=False)
+        pipeline.compare()
+    said = [file.read_text() for file in (airflow.home / "logs" / "executor_callbacks").rglob("*") if file.is_file()]
+    (told,) = (text for text in said if "is late" in text)
+    assert "A run of user_metrics_pipeline is late: scheduled__" in told

@@ -1,8 +1,9 @@
-"""Airflow with the project's DAG, in its own virtual environment, and a metadata database of SQLite for each test."""
+"""Airflow with the project's DAG, in its own virtual environment, and a metadata database of SQLite."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -22,10 +23,11 @@ DAG = "user_metrics_pipeline"
 
 @dataclass
 class Airflow:
-    """One installation, whose runs are played by `airflow dags test`, without a scheduler."""
+    """An installation on this machine, whose runs are played by `airflow dags test`, or by a server."""
 
     home: Path
     environment: dict[str, str]
+    dags: Path = ROOT / "dags"
     log: str = ""
     """What the last command said."""
     _settings: dict[str, str] = field(init=False)
@@ -34,12 +36,11 @@ class Airflow:
         self.home.mkdir(parents=True, exist_ok=True)
         self._settings = {
             "AIRFLOW_HOME": str(self.home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
             "DBT_TARGET_PATH": str(self.home / "target"),
             "DBT_LOG_PATH": str(self.home / "logs"),
-            "USER_METRICS_RETRY_SECONDS": "1",
         }
         assert self.command("db", "migrate") == 0, self.log
 
@@ -55,12 +56,21 @@ class Airflow:
             self.log = said.read()
         return result.returncode
 
+    def command_of_the_page(self, part: str, *days: date) -> None:
+        """Runs the command of docs/pipeline.md that has this part, with these dates in place of those it has there."""
+        page = (ROOT / "docs" / "pipeline.md").read_text().replace("\\\n", "")
+        (command,) = re.findall(rf"^ +airflow (.*{part}.*)$", page, re.MULTILINE)
+        dates = map(str, days)
+        arguments = re.sub(r"\d{4}-\d\d-\d\d", lambda _: next(dates), command).split()
+        assert self.command(*arguments) == 0, self.log
+
     @contextmanager
-    def server(self) -> Iterator[None]:
-        """Scheduler, executor and API, until the end of the block."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+    def server(self, port: int = 0, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Scheduler, executor and API, on a free port if none is named, until the end of the block."""
+        if not port:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
         self._settings |= {
             "PATH": f"{AIRFLOW.parent}{os.pathsep}{os.environ['PATH']}",
             "AIRFLOW__API__HOST": "127.0.0.1",
@@ -74,32 +84,25 @@ class Airflow:
         with (self.home / "server.log").open("w") as log:
             server = subprocess.Popen(
                 [AIRFLOW, "standalone"], cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, **self._settings, **self.environment}, start_new_session=True,
+                env={**os.environ, **self._settings, **self.environment, **environment}, start_new_session=True,
             )  # fmt: skip
             try:
-                yield
+                yield server
             finally:
                 # As by Ctrl-C: by SIGTERM it would leave its scheduler behind.
                 server.send_signal(signal.SIGINT)
                 server.wait(timeout=60)
 
-    def backfill(self, first: date, last: date) -> list[str]:
-        """Has the scheduler run a range of dates; returns the states of these runs when all have ended.
-
-        Before, the run of yesterday comes by itself, as the DAG is switched on.
-        """
-        self._wait(lambda: self._ended("scheduled") == ["success"])
-        days = ["--from-date", str(first), "--to-date", str(last)]
-        assert self.command("backfill", "create", "--dag-id", DAG, *days, "--max-active-runs", "1") == 0, self.log
-        self._wait(lambda: bool(self._ended("backfill")))
-        return self._ended("backfill")
+    def wait_for_runs(self, kind: str, count: int) -> None:
+        """Waits until that many runs of a kind have ended; each must have succeeded."""
+        self._wait(lambda: len(self._ended(kind)) == count)
+        assert self._ended(kind) == ["success"] * count, (self.home / "server.log").read_text()[-10_000:]
 
     def _ended(self, kind: str) -> list[str]:
-        """The states of all runs of a kind; none while one of them is not over."""
+        """The states of the runs of a kind that are over."""
         with closing(sqlite3.connect(self.home / "airflow.db", timeout=30)) as database:
             found = database.execute("select state from dag_run where run_type = ?", [kind]).fetchall()
-        states = [state for (state,) in found]
-        return states if set(states) <= {"success", "failed"} else []
+        return [state for (state,) in found if state in ("success", "failed")]
 
     def _wait(self, is_so: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 300

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,10 +12,11 @@ from support.airflow import Airflow
 from support.application import Application
 from support.expectation import expected_metrics
 from support.histories import STATUSES
-from support.project import Project
+from support.project import ROOT, Project
 from support.shop import Row, Shop
 
 TODAY = datetime.now(UTC).date()
+YESTERDAY = TODAY - timedelta(days=1)
 DAY = [TODAY - timedelta(days=ago) for ago in (4, 3, 2)]
 
 WITHOUT_DOCS = ("--mark-success-pattern", "^docs$")
@@ -34,9 +36,13 @@ class Pipeline:
         self.lake: dict[str, dict[date, list[Row]]] = {"users": {}, "orders": {}}
         # Airflow makes a DSN of it that psycopg and DuckDB read alike.
         source = f"postgres://postgres@/{application.name}?host={application.server.socket.parent}"
-        environment = {**project.environment(), "AIRFLOW_CONN_USER_METRICS_SOURCE": source, "SOURCE_ATTEMPTS": "1"}
-        environment["USER_METRICS_TARGET"] = project.target
-        self.airflow = Airflow(home, environment)
+        environment = {
+            **project.environment(), "AIRFLOW_CONN_USER_METRICS_SOURCE": source, "SOURCE_ATTEMPTS": "1",
+            "USER_METRICS_HOME": str(ROOT), "USER_METRICS_TARGET": project.target, "USER_METRICS_RETRY_SECONDS": "1",
+        }  # fmt: skip
+        # Apart from the project, as in an installation.
+        dags = shutil.copytree(ROOT / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+        self.airflow = Airflow(home, environment, dags)
 
     def run(self, day: date, *options: str, **environment: str) -> None:
         """A run that must succeed; what it extracts is what the shop has now."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,8 @@ class S3:
     """A running server with one bucket."""
 
     endpoint: str
-    answers: list[int] = field(default_factory=list, hash=False)
-    """Statuses that it answers with before it does again what it is asked."""
+    answers: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list), hash=False)
+    """By method: statuses of its next answers to requests for a parquet file; 200 does what is asked."""
 
     keys = {"region_name": "us-east-1", "aws_access_key_id": "any", "aws_secret_access_key": "any"}  # noqa: RUF012
 
@@ -43,11 +45,12 @@ class S3:
         return boto3.client("s3", endpoint_url=self.endpoint, **{**self.keys, **keys})
 
     @contextmanager
-    def failing(self, answers: Sequence[int]) -> Iterator[None]:
-        """Answers writes with these statuses first, as an overloaded server does; all must be given in the block."""
-        self.answers.extend(answers)
+    def failing(self, method: str, answers: Sequence[int]) -> Iterator[None]:
+        """Answers so when loads are written or read in the block, as an overloaded server does."""
+        self.answers[method].extend(answers)
         yield
-        assert not self.answers
+        assert len(self.answers[method]) < len(answers), "the server was not asked"
+        self.answers[method].clear()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -71,8 +74,10 @@ def s3_server() -> Iterator[S3]:
         works = server._server.app
 
         def app(request: dict[str, Any], respond: Callable[..., Any]) -> Iterable[bytes]:
-            if s3.answers and request["REQUEST_METHOD"] == "PUT":
-                respond(f"{s3.answers.pop(0)} Slow Down", [("Content-Length", "0"), ("Connection", "close")])
+            answers = s3.answers[request["REQUEST_METHOD"]] if request["PATH_INFO"].endswith(".parquet") else []
+            status = answers.pop(0) if answers else HTTPStatus.OK
+            if status != HTTPStatus.OK:
+                respond(f"{status} Slow Down", [("Content-Length", "0"), ("Connection", "close")])
                 return []
             return works(request, respond)
 
