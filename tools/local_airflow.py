@@ -56,6 +56,7 @@ def main() -> None:
     port = os.environ.get("AIRFLOW_PORT", "8080")
     address = f"http://127.0.0.1:{port}"
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    print("Starting PostgreSQL and Airflow in data/airflow …", flush=True)
     with PostgresServer(HOME / "postgres") as source:
         open_shop(source, yesterday)
         airflow = Airflow(
