@@ -26,6 +26,17 @@ LOADED_TARGET = "prod"
 """The target whose warehouse does not read the lake itself."""
 
 
+def settings(text: str) -> dict[str, Any]:
+    """Vars of dbt, as a command is given them; raises DbtCommandError where they are not YAML of names and values."""
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        found = None
+    if not isinstance(found, dict):
+        raise dbt_command.DbtCommandError(f"--vars is '{text}': write it like '{{earliest_date: 2015-01-01}}'.")
+    return found
+
+
 @dataclass(frozen=True)
 class Backfill:
     """Loads of both tables for each date from first to last, into a lake and from there into a target."""
@@ -42,6 +53,10 @@ class Backfill:
     """Vars for dbt."""
     at_once: int = 1
     """How many dates are extracted at the same time, and then built together."""
+
+    def check(self) -> None:
+        """Raises DbtCommandError where dbt would refuse the target or the vars, before anything is extracted."""
+        dbt_command.run("run-operation", "validate_settings", *self._options(self.last), manifest=self._manifest)
 
     def run(self, progress: Progress) -> int:
         """Returns how many dates were taken in, without those of a run that was stopped before.
@@ -93,10 +108,14 @@ class Backfill:
                 for day in days:
                     for table in COLUMNS:
                         load.load(session, warehouse.raw_schema(), lake, table, day)
-        settings = yaml.safe_dump({**self.variables, "run_date": days[-1]})
-        options = ["--target", self.target, "--vars", settings, "--no-write-json"]
+        options = self._options(days[-1])
         said = dbt_command.run("build", *options, manifest=self._manifest, LAKE_URI=self.lake.uri)
         structlog.get_logger().info("built", date=str(days[-1]), summary=said[-1])
+
+    def _options(self, run_date: date) -> list[str]:
+        """Of dbt."""
+        variables = yaml.safe_dump({**self.variables, "run_date": run_date})
+        return ["--target", self.target, "--vars", variables, "--no-write-json"]
 
     @cached_property
     def _manifest(self) -> Manifest:

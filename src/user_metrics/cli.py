@@ -163,7 +163,6 @@ def backfill_dates(
     """
     need_project()
     need_extraction()
-    import yaml
     from dbt_common.exceptions import DbtBaseException
 
     from user_metrics import backfill, extract, load, source, watch
@@ -175,11 +174,15 @@ def backfill_dates(
     try:
         wanted = backfill.Backfill(
             source.source(), lake_at(lake_uri), first.date(), last.date(), frozenset(whole or []), target,
-            yaml.safe_load(variables), at_once,
+            backfill.settings(variables), at_once,
         )  # fmt: skip
+        wanted.check()
+    except (source.SourceError, LakeError, DbtBaseException, DbtCommandError) as error:
+        raise refusal(error) from error
+    try:
         with watch.bars() as progress:
             count = wanted.run(progress)
-    except (source.SourceError, LakeError) as error:
+    except LakeError as error:
         raise refusal(error) from error
     except (extract.ExtractionError, load.LoadError, DbtBaseException, DbtCommandError) as error:
         raise refusal(f"{error} The dates before are built; the same command goes on after them.") from error

@@ -77,6 +77,25 @@ def test_one_that_was_stopped_goes_on_and_one_that_has_ended_begins_anew(shop: A
     assert spent(project) == WHOLE
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--vars", "{earliest_dat: 2015-01-01}"], "earliest_dat"),
+        (["--vars", "{a"], "--vars is '{a': write it like '{earliest_date: 2015-01-01}'."),
+        (["--vars", "max_rejected_share"], "--vars is 'max_rejected_share': write it like "),
+        (["--target", "production"], "does not have a target named 'production'"),
+    ],
+)
+def test_what_dbt_would_refuse_stops_it_before_anything_is_extracted(
+    shop: Application, project: Project, options: list[str], reason: str
+) -> None:
+    result = backfill(project, *options)
+    assert result.exit_code == 1, result.output
+    assert reason in " ".join(result.stderr.split())
+    assert "Traceback" not in result.stderr
+    assert list(project.lake.iterdir()) == []
+
+
 def test_dates_that_are_extracted_at_once_are_built_together(shop: Application, project: Project) -> None:
     result = backfill(project, "--parallel-extract", "2")
     assert result.exit_code == 0, result.output
