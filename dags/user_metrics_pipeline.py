@@ -32,10 +32,16 @@ BIN = PROJECT / ".venv" / "bin"
 TARGET = os.environ.get("USER_METRICS_TARGET", "dev")
 MANIFEST = PROJECT / "target" / "airflow" / "manifest.json"
 
-IS_LOADED = {"dev": False, "ci": False, "prod": True}
-"""The targets, and whether the lake is loaded into them before dbt can read it."""
+LOADED_TARGETS = ("prod",)
+"""Those of profiles.yml that the lake is loaded into first; the others read it themselves."""
 
 SOURCE = {"SOURCE_POSTGRES_DSN": "{{ conn.user_metrics_source.get_uri() }}"}
+
+if not MANIFEST.exists():
+    raise FileNotFoundError(
+        f"{MANIFEST} is missing: run make target/airflow/manifest.json in the project's folder, and name that folder in"
+        " USER_METRICS_HOME where dags/ lies elsewhere."
+    )
 
 
 def command(task_id: str, text: str, **options: object) -> BashOperator:
@@ -124,7 +130,7 @@ with DAG(
 ) as dag:
     extracted = [extract("users"), extract("orders")]
     fresh = command("source_freshness", f"dbt source freshness --target {TARGET}")
-    if IS_LOADED[TARGET]:
+    if TARGET in LOADED_TARGETS:
         extracted >> command("load", "user-metrics load --date {{ ds }}") >> fresh
     else:
         extracted >> fresh

@@ -33,14 +33,19 @@ print(json.dumps({
 """
 
 
+def read(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Has Airflow's Python read the DAG, and print what is asked of it."""
+    return subprocess.run(
+        [AIRFLOW.with_name("python"), "-c", FACTS, str(ROOT / "dags")], cwd=folder, text=True, timeout=120, check=False,
+        stdin=subprocess.DEVNULL, capture_output=True, env={**os.environ, "AIRFLOW_HOME": str(folder), **environment},
+    )  # fmt: skip
+
+
 def facts(folder: Path, **environment: str) -> dict[str, Any]:
     """What Airflow knows of the DAG."""
-    settings = {"AIRFLOW_HOME": str(folder)}
-    said = subprocess.run(
-        [AIRFLOW.with_name("python"), "-c", FACTS, str(ROOT / "dags")], cwd=folder, text=True, check=True, timeout=120,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env={**os.environ, **settings, **environment},
-    ).stdout  # fmt: skip
-    return dict(json.loads(said.splitlines()[-1]))
+    found = read(folder, **environment)
+    assert found.returncode == 0, found.stderr
+    return dict(json.loads(found.stdout.splitlines()[-1]))
 
 
 def test_the_graph_is_that_of_the_page(tmp_path: Path) -> None:
@@ -75,3 +80,12 @@ def test_the_defaults_are_those_of_the_page(tmp_path: Path) -> None:
     retries = found["retries"]
     assert {retries[name] for name in ("extract_users", "extract_orders", "docs", "dbt.dbt_producer_watcher")} == {2}
     assert all("{{ ds }}" in found["commands"][f"extract_{table}"] for table in ("users", "orders"))
+
+
+def test_a_project_that_is_not_there_or_not_set_up_is_named(tmp_path: Path) -> None:
+    said = read(tmp_path, USER_METRICS_HOME=str(tmp_path / "nowhere")).stderr.splitlines()[-1]
+    assert said == (
+        f"FileNotFoundError: {tmp_path}/nowhere/target/airflow/manifest.json is missing: run make"
+        " target/airflow/manifest.json in the project's folder, and name that folder in USER_METRICS_HOME where dags/"
+        " lies elsewhere."
+    )
