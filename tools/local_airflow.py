@@ -48,7 +48,7 @@ def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
             return
         except OSError:
             time.sleep(1)
-    raise SystemExit(f"Airflow did not start: {HOME / 'server.log'} says why.")
+    raise SystemExit(f"Airflow did not start: {HOME / 'api-server.log'} says why.")
 
 
 def main() -> None:
@@ -61,6 +61,8 @@ def main() -> None:
         open_shop(source, yesterday)
         airflow = Airflow(
             HOME,
+            source,
+            "airflow",
             {
                 "AIRFLOW_CONN_USER_METRICS_SOURCE": f"postgres://postgres@/shop?host={source.socket.parent}",
                 # Yesterday's run comes by itself, and is to bring what the shop has had before.

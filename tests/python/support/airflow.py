@@ -1,20 +1,20 @@
-"""Airflow with the project's DAG, in its own virtual environment, and a metadata database of SQLite."""
+"""Airflow with the project's DAG, in its own virtual environment."""
 
 from __future__ import annotations
 
 import os
 import re
-import signal
 import socket
-import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
+from support.postgres import PostgresServer
 from support.project import ROOT
 
 AIRFLOW = ROOT / ".venv-airflow" / "bin" / "airflow"
@@ -23,9 +23,14 @@ DAG = "user_metrics_pipeline"
 
 @dataclass
 class Airflow:
-    """An installation on this machine, whose runs are played by `airflow dags test`, or by a server."""
+    """An installation on this machine, whose runs are played by `airflow dags test`, or by a server.
+
+    Its metadata lie in PostgreSQL: in SQLite, a command beside the scheduler finds the database locked now and then.
+    """
 
     home: Path
+    postgres: PostgresServer
+    database: str
     environment: dict[str, str]
     dags: Path = ROOT / "dags"
     log: str = ""
@@ -34,14 +39,19 @@ class Airflow:
 
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
+        address = f"postgres@/{self.database}?host={self.postgres.socket.parent}"
         self._settings = {
             "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{address}",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": f"postgresql+asyncpg://{address}",
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
             "DBT_TARGET_PATH": str(self.home / "target"),
             "DBT_LOG_PATH": str(self.home / "logs"),
         }
+        if not self._query("select 1 from pg_database where datname = %s", self.database, database="postgres"):
+            self._query(f"create database {self.database}", database="postgres")
         assert self.command("db", "migrate") == 0, self.log
 
     def command(self, *arguments: str, **environment: str) -> int:
@@ -66,13 +76,15 @@ class Airflow:
 
     @contextmanager
     def server(self, port: int = 0, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Scheduler, executor and API, on a free port if none is named, until the end of the block."""
+        """All that runs DAGs, until the end of the block, with an API on a free port if none is named.
+
+        Not `airflow standalone`, which serves logs to everybody on two ports more.
+        """
         if not port:
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
                 port = free.getsockname()[1]
         self._settings |= {
-            "PATH": f"{AIRFLOW.parent}{os.pathsep}{os.environ['PATH']}",
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(port),
             "AIRFLOW__API__WORKERS": "1",
@@ -81,33 +93,41 @@ class Airflow:
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         }
-        with (self.home / "server.log").open("w") as log:
-            server = subprocess.Popen(
-                [AIRFLOW, "standalone"], cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        started: list[subprocess.Popen[bytes]] = []
+        try:
+            for command in (["scheduler", "--skip-serve-logs"], ["dag-processor"], ["api-server"]):
+                started.append(self._start(command, environment))
+            yield started[-1]
+        finally:
+            for process in started:
+                process.terminate()
+            for process in started:
+                process.wait(timeout=60)
+
+    def _start(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        with (self.home / f"{command[0]}.log").open("w") as log:
+            return subprocess.Popen(
+                [AIRFLOW, *command], cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, **self._settings, **self.environment, **environment}, start_new_session=True,
             )  # fmt: skip
-            try:
-                yield server
-            finally:
-                # As by Ctrl-C: by SIGTERM it would leave its scheduler behind.
-                server.send_signal(signal.SIGINT)
-                server.wait(timeout=60)
 
     def wait_for_runs(self, kind: str, count: int) -> None:
         """Waits until that many runs of a kind have ended; each must have succeeded."""
         self._wait(lambda: len(self._ended(kind)) == count)
-        assert self._ended(kind) == ["success"] * count, (self.home / "server.log").read_text()[-10_000:]
+        assert self._ended(kind) == ["success"] * count, self._said()
+
+    def _said(self) -> str:
+        return (self.home / "scheduler.log").read_text()[-10_000:]
 
     def _ended(self, kind: str) -> list[str]:
         """The states of the runs of a kind that are over."""
-        with closing(sqlite3.connect(self.home / "airflow.db", timeout=30)) as database:
-            found = database.execute("select state from dag_run where run_type = ?", [kind]).fetchall()
-        return [state for (state,) in found if state in ("success", "failed")]
+        ended = "select state from dag_run where run_type = %s and state in ('success', 'failed')"
+        return [state for (state,) in self._query(ended, kind)]
 
     def _wait(self, is_so: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 300
         while not is_so():
-            assert time.monotonic() < deadline, (self.home / "server.log").read_text()[-10_000:]
+            assert time.monotonic() < deadline, self._said()
             time.sleep(2)
 
     def run(self, day: date, *options: str, **environment: str) -> dict[str, str | None]:
@@ -127,13 +147,15 @@ class Airflow:
         """How often each task was tried in the last run of a date."""
         return {task: tries for task, _, tries in self._tasks(day)}
 
-    def _tasks(self, day: date) -> list[tuple[str, str | None, int]]:
-        with closing(sqlite3.connect(self.home / "airflow.db")) as database:
-            return database.execute(
-                """
-                select task_id, state, try_number from task_instance where run_id = (
-                    select run_id from dag_run where date(logical_date) = ? order by id desc limit 1
-                )
-                """,
-                [str(day)],
-            ).fetchall()
+    def _tasks(self, day: date) -> list[tuple[Any, ...]]:
+        return self._query(
+            """
+            select task_id, state, try_number from task_instance where run_id = (
+                select run_id from dag_run where (logical_date at time zone 'UTC')::date = %s order by id desc limit 1
+            )
+            """,
+            day,
+        )
+
+    def _query(self, sql: str, *values: Any, database: str | None = None) -> list[tuple[Any, ...]]:
+        return self.postgres.sql(sql, *values, user="postgres", database=database or self.database)

@@ -42,7 +42,7 @@ class Pipeline:
         }  # fmt: skip
         # Apart from the project, as in an installation.
         dags = shutil.copytree(ROOT / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
-        self.airflow = Airflow(home, environment, dags)
+        self.airflow = Airflow(home, application.server, f"{application.name}_airflow", environment, dags)
 
     def run(self, day: date, *options: str, **environment: str) -> None:
         """A run that must succeed; what it extracts is what the shop has now."""
