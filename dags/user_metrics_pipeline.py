@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.providers.standard.operators.latest_only import LatestOnlyOperator
 from airflow.sdk import (
     DAG,
     Asset,
@@ -135,4 +136,6 @@ with DAG(
     else:
         extracted >> fresh
     user_metrics = EmptyOperator(task_id="user_metrics", outlets=[Asset("user_metrics")])
-    dbt(begin=fresh) >> user_metrics >> command("docs", f"user-metrics docs --target {TARGET}")
+    # The pages show all dates: runs of older ones, as in a backfill, leave them to the next daily run.
+    latest_only = LatestOnlyOperator(task_id="latest_only")
+    dbt(begin=fresh) >> user_metrics >> latest_only >> command("docs", f"user-metrics docs --target {TARGET}")

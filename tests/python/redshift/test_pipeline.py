@@ -10,7 +10,7 @@ from support.application import Application
 from support.pipeline import DAY, KINDS, WITHOUT_DOCS, YESTERDAY, Pipeline
 from support.redshift.project import RedshiftProject
 
-pytestmark = [pytest.mark.redshift, pytest.mark.airflow]
+pytestmark = [pytest.mark.redshift, pytest.mark.airflow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture

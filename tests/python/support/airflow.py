@@ -7,7 +7,7 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -113,22 +113,15 @@ class Airflow:
 
     def wait_for_runs(self, kind: str, count: int) -> None:
         """Waits until that many runs of a kind have ended; each must have succeeded."""
-        self._wait(lambda: len(self._ended(kind)) == count)
-        assert self._ended(kind) == ["success"] * count, self._said()
-
-    def _said(self) -> str:
-        return (self.home / "scheduler.log").read_text()[-10_000:]
+        deadline = time.monotonic() + 400
+        while len(states := self._ended(kind)) < count and time.monotonic() < deadline:
+            time.sleep(2)
+        assert states == ["success"] * count, (self.home / "scheduler.log").read_text()[-10_000:]
 
     def _ended(self, kind: str) -> list[str]:
         """The states of the runs of a kind that are over."""
         ended = "select state from dag_run where run_type = %s and state in ('success', 'failed')"
         return [state for (state,) in self._query(ended, kind)]
-
-    def _wait(self, is_so: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 300
-        while not is_so():
-            assert time.monotonic() < deadline, self._said()
-            time.sleep(2)
 
     def run(self, day: date, *options: str, **environment: str) -> dict[str, str | None]:
         """Plays the run of a date, anew where there was one; returns the state of each task.
