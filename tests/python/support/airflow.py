@@ -25,7 +25,7 @@ DAG = "user_metrics_pipeline"
 class Airflow:
     """An installation on this machine, whose runs are played by `airflow dags test`, or by a server.
 
-    Its metadata lie in PostgreSQL: in SQLite, a command beside the scheduler finds the database locked now and then.
+    Its metadata are in PostgreSQL: beside a scheduler, a command finds SQLite's file locked now and then.
     """
 
     home: Path
@@ -102,7 +102,10 @@ class Airflow:
             for process in started:
                 process.terminate()
             for process in started:
-                process.wait(timeout=60)
+                try:
+                    process.wait(timeout=60)
+                except subprocess.TimeoutExpired:
+                    process.kill()
 
     def _start(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
         with (self.home / f"{command[0]}.log").open("w") as log:
