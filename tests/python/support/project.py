@@ -158,7 +158,7 @@ class Project:
         command = [
             *arguments, "--target", self.target, "--project-dir", str(self.root), "--profiles-dir", str(self.root),
             "--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs"),
-            "--vars", yaml.safe_dump(variables), "--no-write-json", "--log-level", "none", "--log-level-file", "none",
+            "--vars", yaml.safe_dump(variables), "--quiet", "--no-write-json", "--log-level-file", "none",
         ]  # fmt: skip
         with working_folder(self.root):
             try:
