@@ -42,6 +42,11 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("DBT_PACKAGES_PATH", str(ROOT / "dbt_packages"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The longest first: left for the end, one of them keeps a worker for minutes after the others have done.
+    items.sort(key=lambda item: not item.get_closest_marker("airflow"))
+
+
 def pytest_report_header() -> str:
     return f"histories: seed {os.environ['HISTORIES_SEED']} (play them again with --seed)"
 
