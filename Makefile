@@ -12,7 +12,6 @@ SEED ?= 0
 BIN := .venv/bin
 DBT := $(BIN)/dbt
 USER_METRICS := $(BIN)/user-metrics
-PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 PACKAGES := $(or $(DBT_PACKAGES_PATH),dbt_packages)
 
 .PHONY: help
@@ -21,25 +20,36 @@ help: ## List the targets
 
 # Set-up: each stamp is newer than what it was made from, so that a second run does nothing.
 
+# Install into a virtual environment: by uv, or by pip where uv cannot. A lock is complete, so no dependencies are sought.
+define install
+	@$(BIN)/uv pip install --quiet --python $(1)/bin/python --no-deps $(2) \
+		|| $(BIN)/python -m pip --python $(1)/bin/python install -qq --disable-pip-version-check --no-deps $(2)
+endef
+
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "$(PYTHON) is too old: user_metrics needs Python 3.11 or newer (make PYTHON=python3.12 …)."; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "Python's venv module is missing: apt-get install python3-venv."; exit 1; }
 
-.venv/runtime: requirements/runtime.txt pyproject.toml | .venv/bin/python
+.venv/uv: requirements/uv.txt | .venv/bin/python
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r $< \
+		|| echo "uv cannot be installed; pip, which takes a minute, does its work."
+	@touch $@
+
+.venv/runtime: requirements/runtime.txt pyproject.toml .venv/uv
 	@echo "Installing requirements/runtime.txt into .venv …"
-	@$(PIP) --require-hashes -r $<
-	@$(PIP) --no-deps --no-build-isolation --editable .
+	$(call install,.venv,--require-hashes -r $<)
+	$(call install,.venv,--no-build-isolation --editable .)
 	@touch $@
 
 .venv/development: requirements/development.txt .venv/runtime
 	@echo "Installing requirements/development.txt into .venv …"
-	@$(PIP) --require-hashes -r $<
+	$(call install,.venv,--require-hashes -r $<)
 	@touch $@
 
 .venv/extract: requirements/extract.txt .venv/runtime
 	@echo "Installing requirements/extract.txt into .venv …"
-	@$(PIP) --require-hashes -r $<
+	$(call install,.venv,--require-hashes -r $<)
 	@touch $@
 
 .venv/packages: packages.yml $(shell find offline_packages -type f) .venv/runtime $(if $(wildcard $(PACKAGES)/dbt_utils),,missing)
@@ -111,10 +121,10 @@ docs-serve: docs ## Serve target/site, and print its address
 	@$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory target/site
 
 # Airflow has a virtual environment of its own, as dbt wants other versions of the same packages.
-.venv-airflow/installed: requirements/airflow.txt
+.venv-airflow/installed: requirements/airflow.txt .venv/uv
 	@echo "Installing requirements/airflow.txt into .venv-airflow …"
-	@$(PYTHON) -m venv .venv-airflow
-	@.venv-airflow/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
+	@$(PYTHON) -m venv --without-pip .venv-airflow
+	$(call install,.venv-airflow,--require-hashes -r $<)
 	@touch $@
 
 # What the DAG is drawn from.
@@ -163,12 +173,23 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-e
 .PHONY: lock
 lock: .venv/development ## Resolve pyproject.toml anew into requirements/
 	@$(LOCK) --upgrade --group build --group development -o requirements/development.txt
-	@$(LOCK) --group build --constraints requirements/development.txt -o requirements/runtime.txt
+	@$(LOCK) --group build --group s3 --constraints requirements/development.txt -o requirements/runtime.txt
 	@$(LOCK:%pyproject.toml=%) --group extract --constraints requirements/development.txt -o requirements/extract.txt
+	@$(LOCK:%pyproject.toml=%) --group installer --constraints requirements/development.txt -o requirements/uv.txt
 	@# pip takes fastapi[standard]==… for no version of fastapi where hashes are asked for.
 	@$(LOCK:%pyproject.toml=%) --upgrade --strip-extras --group airflow -o requirements/airflow.txt
+
+.PHONY: dist
+dist: .venv/uv ## Build a release's wheel and notes into dist/: make dist VERSION=0.1.0
+	@grep -qx 'version = "$(VERSION)"' pyproject.toml && grep -qx 'version: $(VERSION)' dbt_project.yml \
+		|| { echo "pyproject.toml and dbt_project.yml do not both have version $(VERSION): correct them."; exit 1; }
+	@grep -qE '^## $(VERSION) \([0-9]{4}-[0-9]{2}-[0-9]{2}\)$$' CHANGELOG.md \
+		|| { echo "CHANGELOG.md has no heading '## $(VERSION) (YYYY-MM-DD)': date the release."; exit 1; }
+	@rm -rf dist
+	@$(BIN)/uv build --quiet --wheel --out-dir dist
+	@awk '/^## / {is_of_release = index($$0, "## $(VERSION) ") == 1; next} is_of_release' CHANGELOG.md > dist/notes.md
 
 .PHONY: clean
 clean: ## Remove what was made: .venv, packages, logs, and the sample lake with its database
 	@if [ -e data/lake/.sample.json ]; then rm -rf data/lake data/user_metrics.duckdb; fi
-	@rm -rf .venv .venv-airflow dbt_packages target logs .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf .venv .venv-airflow dbt_packages dist target logs .pytest_cache .mypy_cache .ruff_cache

@@ -50,7 +50,7 @@ def need_project() -> None:
 
 def need_extraction() -> None:
     """Refuses to go on where what extraction needs is not installed."""
-    for name in ("duckdb_extension_postgres_scanner", "pydantic_settings", "structlog", "tenacity"):
+    for name in ("pydantic_settings", "structlog", "tenacity"):
         if not importlib.util.find_spec(name):
             raise refusal(f"Extraction needs {name}: run make .venv/extract.")
 

@@ -1,12 +1,12 @@
-"""How a session of DuckDB reads and writes S3: by the extension installed with this package, without a download."""
+"""How a session of DuckDB reads and writes S3."""
 
 import os
-from importlib import resources
 from urllib.parse import urlsplit
 
 import boto3
 import duckdb
 
+from user_metrics.duckdb_extensions import load_extension
 from user_metrics.sql import literal
 
 
@@ -18,11 +18,9 @@ def endpoint() -> str | None:
 def sign_in(connection: duckdb.DuckDBPyConnection) -> None:
     """Has a session read and write S3, with the credentials that the AWS credential chain finds.
 
-    Raises duckdb.Error where the extension does not fit DuckDB, and botocore's errors where credentials cannot be had.
+    Raises duckdb.Error where the extension cannot be had, and botocore's errors where credentials cannot be had.
     """
-    folder = resources.files("duckdb_extension_httpfs") / "extensions"
-    (extension,) = [version / "httpfs.duckdb_extension" for version in folder.iterdir()]
-    connection.execute(f"load {literal(str(extension))}")
+    load_extension(connection, "httpfs")
     session = boto3.Session()
     options = {"region": session.region_name or "us-east-1"}
     if server := endpoint():

@@ -5,7 +5,6 @@ import re
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from importlib import resources
 from pathlib import Path
 
 import duckdb
@@ -13,6 +12,7 @@ import structlog
 from rich.progress import Progress
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
+from user_metrics.duckdb_extensions import load_extension
 from user_metrics.lake import COLUMNS, Lake, partition_of, write_file
 from user_metrics.source import Source, SourceTable
 from user_metrics.sql import literal, quoted
@@ -97,9 +97,10 @@ def read(
 
 def attach(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
     """Has a session read the source, read-only and in one snapshot."""
-    folder = resources.files("duckdb_extension_postgres_scanner") / "extensions"
-    (extension,) = [version / "postgres_scanner.duckdb_extension" for version in folder.iterdir()]
-    connection.execute(f"load {literal(str(extension))}")
+    try:
+        load_extension(connection, "postgres_scanner")
+    except duckdb.Error as error:
+        raise ExtractionError(str(error)) from None
     connection.execute("set timezone = 'UTC'")
     # Its settings of timeouts hold for some of its sessions only; these hold for all, where the address has no others.
     os.environ.setdefault("PGCONNECT_TIMEOUT", "10")

@@ -45,6 +45,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The longest first: left for the end, one of them keeps a worker for minutes after the others have done.
     items.sort(key=lambda item: not item.get_closest_marker("airflow"))
+    for item in items:
+        if "application" in getattr(item, "fixturenames", ()):
+            item.add_marker("wheels")
 
 
 def pytest_report_header() -> str:

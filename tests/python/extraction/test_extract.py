@@ -398,4 +398,4 @@ def test_without_what_it_needs_it_says_what_to_install(
     application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert "Extraction needs duckdb_extension_postgres_scanner: run make .venv/extract." in refusal(tmp_path)
+    assert "Extraction needs pydantic_settings: run make .venv/extract." in refusal(tmp_path)

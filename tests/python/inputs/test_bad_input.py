@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +20,6 @@ STAMP = "timestamp '2024-01-10 09:00:00'"
 STAMPS = dict.fromkeys(("created_at", "updated_at", "_loaded_at"), STAMP)
 ORDER = {"id": "77::bigint", "user_id": "1::bigint", "amount": "1::decimal(18, 2)", "status": "'completed'", **STAMPS}
 USER = {"id": "1::bigint", "email": "'1@x.org'", **STAMPS}
-FILES = {table: f"{table}/date={DAY[9]}/part_0.parquet" for table in ("users", "orders")}
 
 
 @pytest.fixture
@@ -27,9 +28,9 @@ def built(project: Project) -> Project:
     return made(project, build_days, 9)
 
 
-def write_file(project: Project, table: str, **columns: str | None) -> Path:
+def write_file(project: Project, table: str, part: int = 0, **columns: str | None) -> Path:
     """Writes a row of these expressions instead of the usual ones; none leaves a column out."""
-    path = project.lake / FILES[table]
+    path = project.lake / table / f"date={DAY[9]}" / f"part_{part}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     all_columns = {**(ORDER if table == "orders" else USER), **columns}
     select = ", ".join(f"{value} as {name}" for name, value in all_columns.items() if value)
@@ -43,7 +44,7 @@ TOMORROW = datetime.now(UTC).date() + timedelta(days=1)
 NINE = datetime(2024, 1, 10, 9)
 MIDNIGHT = datetime(2024, 1, 10)
 
-# Columns of an order that are nearly as they are declared, and the row that is stored.
+# Columns of order 77 that are nearly as they are declared, and the row that is stored.
 TAKEN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "names in another case": (
         {**dict.fromkeys(ORDER), **{name.upper(): value for name, value in ORDER.items()}},
@@ -73,21 +74,20 @@ TAKEN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @ON_BOTH
-@pytest.mark.parametrize("case", TAKEN)
-def test_columns_that_lose_nothing_are_taken(built: Project, case: str) -> None:
-    columns, stored = TAKEN[case]
-    write_file(built, "orders", **columns)
-    build(built)
-    names = ", ".join(stored)
-    rows = built.query(f"select {names} from analytics.fct_orders where order_id = 77")
-    assert repr(rows) == repr([tuple(stored.values())])
-
-
-@ON_BOTH
-def test_an_address_that_nobody_has_is_taken(built: Project) -> None:
+def test_columns_that_lose_nothing_are_taken(built: Project) -> None:
+    """All in one load, a file each, in which order 77 has an id of its own."""
+    for id, (columns, _) in enumerate(TAKEN.values(), 77):
+        named = {"id": ORDER["id"]} if "ID" not in columns and "Id" not in columns else {}
+        numbered = {name: value and value.replace("77::", f"{id}::") for name, value in {**named, **columns}.items()}
+        write_file(built, "orders", part=id, **numbered)
     write_file(built, "users", id="9::bigint", email="null::integer")
     build(built)
-    assert built.query("select email from analytics.dim_users where user_id = 9") == [(None,)]
+    found, expected = {}, {}
+    for id, (case, (_, stored)) in enumerate(TAKEN.items(), 77):
+        found[case] = repr(built.query(f"select {', '.join(stored)} from analytics.fct_orders where order_id = {id}"))
+        expected[case] = repr([tuple(id if name == "order_id" else value for name, value in stored.items())])
+    assert found == expected
+    assert built.query("select email from analytics.dim_users where user_id = 9") == [(None,)], "an address of nobody"
 
 
 @ON_BOTH
@@ -158,14 +158,21 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @ON_BOTH
-@pytest.mark.parametrize("full_refresh", [False, True])
-@pytest.mark.parametrize("case", REFUSED)
-def test_columns_that_would_lose_something_are_refused(built: Project, case: str, full_refresh: bool) -> None:
-    columns, said = REFUSED[case]
-    file = write_file(built, "orders", **columns)
-    reason = refusal(built, *["--full-refresh"][:full_refresh])
-    assert f"The file {built.address(file)} has " in reason
-    assert said in reason
+def test_columns_that_would_lose_something_are_refused(built: Project) -> None:
+    """All in one load, of which check-lake tells each; a build stops at one of them."""
+    parts = {case: part for part, case in enumerate(REFUSED)}
+    files = {case: write_file(built, "orders", parts[case], **wrong) for case, (wrong, _) in REFUSED.items()}
+    report = json.loads(built.command("check-lake", "--json").stdout)
+    told = {
+        finding["example"]: f"{finding['what']}." for finding in report["findings"] if finding["check"] == "columns"
+    }
+    assert set(told) == {built.address(file) for file in files.values()}
+    assert [case for case, (_, said) in REFUSED.items() if said not in told[built.address(files[case])]] == []
+    for arguments in ([], ["--full-refresh"]):
+        reason = refusal(built, *arguments)
+        assert re.search(
+            rf"The file {re.escape(built.lake_uri)}\S+ has the column id as (VARCHAR|UUID|HUGEINT)", reason
+        )
 
 
 @ON_BOTH
@@ -184,31 +191,36 @@ def test_a_damaged_file_is_named(built: Project) -> None:
     assert built.address(file) in refusal(built)
 
 
-@ON_BOTH
-@pytest.mark.parametrize(
-    "path",
-    [
-        "2024-01-06/part_0.parquet",
-        "dt=2024-01-06/part_0.parquet",
-        "Date=2024-01-06/part_0.parquet",
-        "date=latest/part_0.parquet",
-        "date=2024-02-30/part_0.parquet",
-        "date=2024-01-06/hour=01/part_0.parquet",
-        "date=2024-01-06/part_0.PARQUET",
-        "date=2024-01-06/part_0.csv",
-        "part_0.parquet",
-    ],
+STRAYS = (
+    "2024-01-06/part_0.parquet",
+    "dt=2024-01-06/part_0.parquet",
+    "Date=2024-01-06/part_0.parquet",
+    "date=latest/part_0.parquet",
+    "date=2024-02-30/part_0.parquet",
+    "date=2024-01-06/hour=01/part_0.parquet",
+    "date=2024-01-06/part_0.PARQUET",
+    "date=2024-01-06/part_0.csv",
+    "part_0.parquet",
 )
-@pytest.mark.parametrize("first", [True, False])
-def test_a_file_where_no_load_has_it_is_named(first: bool, path: str, project: Project) -> None:
+
+
+@ON_BOTH
+def test_files_where_no_load_has_them_stop_a_build(project: Project) -> None:
     write_days(project, 2)
-    if not first:
-        build(project)
-    stray = project.lake / "orders" / path
-    stray.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(project.lake / "orders" / f"date={DAY[0]}" / "part_0.parquet", stray)
-    reason = refusal(project)
-    assert f"1 files are not so and would never be read: {project.address(stray)}. Move them" in reason
+    for is_first in (True, False):
+        for path in STRAYS:
+            stray = project.lake / "orders" / path
+            stray.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(project.lake / "orders" / f"date={DAY[0]}" / "part_0.parquet", stray)
+            if path in (STRAYS[0], STRAYS[-1]):
+                there = f"{STRAYS.index(path) + 1} files are not so and would never be read: "
+                assert there in refusal(project)
+        for path in STRAYS[:-1]:
+            (project.lake / "orders" / path).unlink()
+        assert f"1 files are not so and would never be read: {project.address(stray)}. Move them" in refusal(project)
+        stray.unlink()
+        if is_first:
+            build(project)
 
 
 @ON_BOTH
@@ -250,33 +262,26 @@ def test_a_lake_that_is_a_link_or_holds_links_is_read(project: Project, tmp_path
     assert project.query("select count(*) from analytics.dim_users") == [(2,)]
 
 
-@pytest.mark.parametrize("moment", ["infinity", "-infinity", "9999-12-31 23:59:59", "2510-01-01", "0001-01-01"])
-@pytest.mark.parametrize("column", ["created_at", "updated_at"])
-def test_a_row_from_beyond_the_calendar_is_rejected(built: Project, column: str, moment: str) -> None:
-    write_file(built, "orders", **{column: f"timestamp '{moment}'"})
-    build(built)
-    if column == "created_at" or moment not in ("-infinity", "0001-01-01"):
-        assert built.query("select order_id from analytics.rejected_orders") == [(77,)]
-    assert built.query("select max(date) from analytics.user_metrics") == [(DAY[9],)]
-    assert built.query("select count(*) from analytics.fct_orders where order_id = 1") == [(1,)]
-
-
-@pytest.mark.parametrize(
-    ("amount", "reason"),
-    [
-        ("9999999999999999.99", "amount is a trillion or more"),
-        ("-1000000000000", "amount is a trillion or more"),
-        ("999999999999.99", None),
-    ],
-)
-def test_an_amount_that_cannot_be_summed_is_rejected(built: Project, amount: str, reason: str | None) -> None:
-    write_file(built, "orders", amount=f"{amount}::decimal(18, 2)")
+def test_rows_from_beyond_the_calendar_and_amounts_that_cannot_be_summed_are_rejected(built: Project) -> None:
+    """All in one load; a row is taken whose only fault is that it was changed long ago."""
+    moments = ("infinity", "-infinity", "9999-12-31 23:59:59", "2510-01-01", "0001-01-01")
+    rows = [{column: f"timestamp '{moment}'"} for column in ("created_at", "updated_at") for moment in moments]
+    amounts = ("9999999999999999.99", "-1000000000000", "999999999999.99")
+    rows += [{"amount": f"{amount}::decimal(18, 2)"} for amount in amounts]
+    for id, columns in enumerate(rows, 100):
+        write_file(built, "orders", part=id, id=f"{id}::bigint", **columns)
     result = built.invoke(*BUILD, max_rejected_share=1)
     assert result.success, failure(result)
-    rejected = built.query("select order_id, _load_date, rejection_reason from analytics.rejected_orders")
-    assert rejected == ([(77, DAY[9], reason)] if reason else [])
-    (total,) = built.query("select max(total_spent) from analytics.user_metrics")[0]
-    assert total == (Decimal("90.00") if reason else Decimal("90.00") + Decimal(amount))
+    rejected = built.query("select order_id, rejection_reason from analytics.rejected_orders order by order_id")
+    taken = [106, 109, 112]
+    assert [id for id, _ in rejected] == [id for id in range(100, 113) if id not in taken]
+    assert rejected[-2:] == [(id, "amount is a trillion or more") for id in (110, 111)]
+    assert built.query("select order_id from analytics.fct_orders where order_id >= 100 order by 1") == [
+        (id,) for id in taken
+    ]
+    assert built.query("select max(date), max(total_spent) from analytics.user_metrics") == [
+        (DAY[9], Decimal("92.00") + Decimal("999999999999.99"))
+    ]
 
 
 def test_orders_that_together_cannot_be_summed_are_told_before_user_metrics_is_built(built: Project) -> None:
@@ -288,13 +293,12 @@ def test_orders_that_together_cannot_be_summed_are_told_before_user_metrics_is_b
 
 
 @ON_BOTH
-@pytest.mark.parametrize("table", ["users", "orders"])
-def test_a_load_dated_after_tomorrow_is_refused(built: Project, table: str) -> None:
-    built.write_load(table, date(2042, 1, 6), [])
-    reason = refusal(built)
-    assert (
-        f"LAKE_URI is '{built.lake_uri}', which has a load of {table} for 2042-01-06, which is after tomorrow" in reason
-    )
+def test_a_load_dated_after_tomorrow_is_refused(built: Project) -> None:
+    for table in ("users", "orders"):
+        built.write_load(table, date(2042, 1, 6), [])
+        said = f"LAKE_URI is '{built.lake_uri}', which has a load of {table} for 2042-01-06, which is after tomorrow"
+        assert said in refusal(built)
+        built.remove_load(table, date(2042, 1, 6))
     assert built.query("select max(date) from analytics.user_metrics") == [(DAY[8],)]
 
 
@@ -326,59 +330,60 @@ def test_a_lake_that_is_not_there_is_named(built: Project) -> None:
     assert f"LAKE_URI is '{built.lake}', which is not a folder that can be read." in refusal(built)
 
 
-@pytest.mark.parametrize(
-    ("setting", "value", "allowed"),
-    [
-        ("run_date", "05.01.2024", "a date written YYYY-MM-DD, such as 2024-01-05"),
-        ("run_date", "2024-1-5", "a date written YYYY-MM-DD, such as 2024-01-05"),
-        ("run_date", "2024-01-05 00:00:00", "a date written YYYY-MM-DD, such as 2024-01-05"),
-        ("run_date", "2023-02-29", "a date of the calendar"),
-        ("run_date", "1999-12-31", "a date on or after earliest_date (2000-01-01)"),
-        ("restate_from", "yesterday", "a date written YYYY-MM-DD, such as 2024-01-05"),
-        ("restate_from", "0000-01-01", "a date written YYYY-MM-DD, such as 2024-01-05"),
-        ("earliest_date", "2000", "a date written YYYY-MM-DD, such as 2024-01-05"),
-        ("earliest_date", "0001-01-01", f"from 1900-01-01 to tomorrow ({TOMORROW}, UTC)"),
-        ("earliest_date", "2999-01-01", f"from 1900-01-01 to tomorrow ({TOMORROW}, UTC)"),
-        ("max_rejected_share", float("nan"), "a number from 0 to 1"),
-        ("max_vanished_share", 1e300, "a number from 0 to 1"),
-        ("max_rejected_share", 1.5, "a number from 0 to 1"),
-        ("max_rejected_share", "few", "a number from 0 to 1"),
-        ("max_vanished_share", -0.1, "a number from 0 to 1"),
-        ("test_all_dates", "yes please", "true or false"),
-        ("accept_missing_loads", "yes", "true or false"),
-        ("max_days_per_build", 0, "a whole number from 1 on"),
-        ("max_days_per_build", 2.5, "a whole number from 1 on"),
-        ("max_days_per_build", "30", "a whole number from 1 on"),
-    ],
-)
-def test_a_wrong_setting_is_named(built: Project, setting: str, value: object, allowed: str) -> None:
-    assert f"The setting {setting} is '{value}', but must be {allowed}." in refusal(built, **{setting: value})
+WRONG_SETTINGS: list[tuple[str, object, str]] = [
+    ("run_date", "05.01.2024", "a date written YYYY-MM-DD, such as 2024-01-05"),
+    ("run_date", "2024-1-5", "a date written YYYY-MM-DD, such as 2024-01-05"),
+    ("run_date", "2024-01-05 00:00:00", "a date written YYYY-MM-DD, such as 2024-01-05"),
+    ("run_date", "2023-02-29", "a date of the calendar"),
+    ("run_date", "1999-12-31", "a date on or after earliest_date (2000-01-01)"),
+    ("restate_from", "yesterday", "a date written YYYY-MM-DD, such as 2024-01-05"),
+    ("restate_from", "0000-01-01", "a date written YYYY-MM-DD, such as 2024-01-05"),
+    ("earliest_date", "2000", "a date written YYYY-MM-DD, such as 2024-01-05"),
+    ("earliest_date", "0001-01-01", f"from 1900-01-01 to tomorrow ({TOMORROW}, UTC)"),
+    ("earliest_date", "2999-01-01", f"from 1900-01-01 to tomorrow ({TOMORROW}, UTC)"),
+    ("max_rejected_share", float("nan"), "a number from 0 to 1"),
+    ("max_vanished_share", 1e300, "a number from 0 to 1"),
+    ("max_rejected_share", 1.5, "a number from 0 to 1"),
+    ("max_rejected_share", "few", "a number from 0 to 1"),
+    ("max_vanished_share", -0.1, "a number from 0 to 1"),
+    ("test_all_dates", "yes please", "true or false"),
+    ("accept_missing_loads", "yes", "true or false"),
+    ("max_days_per_build", 0, "a whole number from 1 on"),
+    ("max_days_per_build", 2.5, "a whole number from 1 on"),
+    ("max_days_per_build", "30", "a whole number from 1 on"),
+]
+
+UNKNOWN_SETTINGS = [
+    ("rundate", "There is no setting rundate: did you mean run_date? docs/settings.md has all of them."),
+    ("RUN_DATE", "did you mean run_date?"),
+    ("max-rejected", "did you mean max_rejected_share?"),
+    ("restate", "did you mean restate_from?"),
+    ("load_window_days", "There is no setting load_window_days"),
+    ("zzz", "There is no setting zzz. docs/settings.md has all of them."),
+]
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("rundate", "There is no setting rundate: did you mean run_date? docs/settings.md has all of them."),
-        ("RUN_DATE", "did you mean run_date?"),
-        ("max-rejected", "did you mean max_rejected_share?"),
-        ("restate", "did you mean restate_from?"),
-        ("load_window_days", "There is no setting load_window_days"),
-        ("zzz", "There is no setting zzz. docs/settings.md has all of them."),
-    ],
-)
-def test_a_setting_that_does_not_exist_is_refused(built: Project, name: str, said: str) -> None:
-    assert said in refusal(built, **{name: "2024-01-05"})
+def test_wrong_and_unknown_settings_are_named(built: Project) -> None:
+    """Each by the operation that begins every run."""
+    refusals = [
+        (setting, value, f"The setting {setting} is '{value}', but must be {allowed}.")
+        for setting, value, allowed in WRONG_SETTINGS
+    ]
+    refusals += [(name, "2024-01-05", said) for name, said in UNKNOWN_SETTINGS]
+    for setting, value, said in refusals:
+        assert not built.invoke("run-operation", "validate_settings", **{setting: value}).success
+        assert said in built.errors[-1], f"{setting}: {value}"
+    built.run("run-operation", "validate_settings", **{"dbt_date:time_zone": "Europe/Paris"})
+    for setting, value, said in (refusals[0], refusals[-1]):
+        assert said in refusal(built, **{setting: value})
 
 
-def test_settings_of_packages_are_left_to_them(built: Project) -> None:
-    build(built, **{"dbt_date:time_zone": "Europe/Paris"})
-
-
-@pytest.mark.parametrize("setting", ["run_date", "restate_from", "earliest_date"])
-def test_a_wrong_date_is_named_also_when_dbt_parses_the_project_with_it(built: Project, setting: str) -> None:
-    PARSED.pop((ROOT, built.target), None)
-    reason = refusal(built, **{setting: "2024-1-5"})
-    assert f"The setting {setting} is '2024-1-5', but must be a date written YYYY-MM-DD" in reason
+def test_wrong_dates_are_named_also_when_dbt_parses_the_project_with_them(
+    built: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(PARSED, (ROOT, built.target))
+    reason = refusal(built, **dict.fromkeys(("run_date", "restate_from", "earliest_date"), "2024-1-5"))
+    assert "The setting earliest_date is '2024-1-5', but must be a date written YYYY-MM-DD" in reason
 
 
 def test_rows_that_cannot_be_placed_are_set_aside_with_a_reason(built: Project) -> None:

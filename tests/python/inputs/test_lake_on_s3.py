@@ -18,6 +18,8 @@ from user_metrics.lake import FolderLake
 from user_metrics.s3_lake import S3Lake
 from user_metrics.sample import write_lake
 
+pytestmark = pytest.mark.wheels
+
 
 @pytest.fixture
 def on_s3(tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> ProjectOnS3:

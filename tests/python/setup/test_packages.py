@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 from dbt.cli.main import dbtRunner
+from dbt.config.project import package_config_from_data
+from dbt.task.deps import _create_sha1_hash
 from support.project import ROOT, working_folder
 from typer.testing import CliRunner
 
@@ -57,6 +59,14 @@ CASES = [
         1,
     ),
 ]
+
+
+def test_the_locked_versions_are_those_of_packages_yml() -> None:
+    asked, locked = (yaml.safe_load((ROOT / name).read_text()) for name in ("packages.yml", "package-lock.yml"))
+    versions = [{package["package"]: package["version"] for package in file["packages"]} for file in (asked, locked)]
+    assert versions[0] == versions[1]
+    # dbt deps resolves anew, to other versions perhaps, where this differs.
+    assert locked["sha1_hash"] == _create_sha1_hash(package_config_from_data(asked, asked).packages)
 
 
 @pytest.fixture

@@ -66,6 +66,7 @@ class Project:
         self.database = folder / "user_metrics.duckdb"
         self.statements: list[str] = []
         self.warnings: list[str] = []
+        self.errors: list[str] = []
         self.printed: list[str] = []
         self._interruptions: list[tuple[re.Pattern[str], Callable[[], None]]] = []
 
@@ -125,6 +126,8 @@ class Project:
         """Called by dbt with every EventMsg."""
         if event.info.level == "warn":
             self.warnings.append(event.info.msg)
+        if event.info.level == "error":
+            self.errors.append(event.info.msg)
         if event.info.name in ("PrintEvent", "JinjaLogInfo"):
             self.printed.append(event.info.msg)
         if event.info.name == "SQLQuery":
@@ -250,7 +253,7 @@ def unhappy_tests(result: dbtRunnerResult) -> set[str]:
 
 def refusal(project: Project, *arguments: str, **variables: object) -> str:
     """Why a build stopped; fails if it did not, or if it changed user_metrics."""
-    before = project.metrics() if project.database.exists() else None
+    before = project.metrics() if project.database.exists() and "user_metrics" in project.tables() else None
     result = project.invoke("run", *arguments, **variables)
     assert not result.success
     reason = failure(result)

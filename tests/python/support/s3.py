@@ -23,7 +23,7 @@ from support.project import Project
 
 BUCKET = "shop"
 
-ON_BOTH = pytest.mark.parametrize("project", ["folder", "s3"], indirect=True)
+ON_BOTH = pytest.mark.parametrize("project", ["folder", pytest.param("s3", marks=pytest.mark.wheels)], indirect=True)
 """Runs tests on a lake in a folder, and on one on S3."""
 
 _numbers = itertools.count()
