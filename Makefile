@@ -137,7 +137,12 @@ airflow: .venv/development .venv/packages .venv-airflow/installed target/airflow
 
 .PHONY: test
 test: .venv/development .venv/packages .venv-airflow/installed target/airflow/manifest.json ## Run the whole test suite; PYTEST='-m histories' runs a part
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal --durations=40 $(PYTEST)
+
+.PHONY: test-nightly
+test-nightly: export PYTEST := --timeout=10000 --histories=1000 --redshift-histories=50 --kills=200 --shop-days=30 \
+	--orders=5000000 --year-builds=305 --year-loads=305 $(PYTEST)
+test-nightly: test ## Run the same tests with larger numbers: histories, kills, the real year load by load (hours)
 
 .PHONY: test-histories
 test-histories: .venv/development .venv/packages ## Play N random histories from SEED on: make test-histories N=10000

@@ -110,7 +110,7 @@ with DAG(
     max_active_runs=1,
     default_args={
         "owner": "user_metrics",
-        "retries": 2,
+        "retries": int(os.environ.get("USER_METRICS_RETRIES", "2")),
         "retry_delay": timedelta(seconds=int(os.environ.get("USER_METRICS_RETRY_SECONDS", "300"))),
         "on_failure_callback": tell_failure,
     },

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,6 +14,9 @@ from dbt.contracts.graph.manifest import Manifest
 DBT_FAILED, DBT_UNHANDLED = 1, 2
 """dbt's own exit codes: a model or a test has failed; nothing was run, as the project, a setting or an option is wrong.
 """
+
+LEVEL = re.compile(r"^\[(\x1b\[\d+m)?ERROR(\x1b\[0m)?\]: ")
+"""What dbt 1.12 begins the message of an error with, perhaps in colour."""
 
 
 class DbtCommandError(Exception):
@@ -82,6 +86,6 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 
 def _sentence(message: str) -> str:
     """The message of dbt without the lines that say which macro has raised it."""
-    lines = [line.strip() for line in message.splitlines()]
+    lines = [LEVEL.sub("", line.strip()) for line in message.splitlines()]
     said = [line for line in lines if line and not line.startswith((">", "Compilation Error", "Encountered an error"))]
     return " ".join(said)

@@ -24,9 +24,14 @@ ONLINE_RETAIL = os.environ.get("ONLINE_RETAIL")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--histories", type=int, default=20, help="random histories to play")
+    # What `make test-nightly` has more of.
+    parser.addoption("--histories", type=int, default=10, help="random histories to play")
     parser.addoption("--redshift-histories", type=int, default=5, help="random histories to play on Redshift")
-    parser.addoption("--kills", type=int, default=15, help="builds to kill")
+    parser.addoption("--kills", type=int, default=6, help="builds to kill, and extractions")
+    parser.addoption("--shop-days", type=int, default=12, help="days that a shop lives and is extracted")
+    parser.addoption("--orders", type=int, default=500_000, help="orders to extract at once")
+    parser.addoption("--year-builds", type=int, default=8, help="builds in which the real year is taken in")
+    parser.addoption("--year-loads", type=int, default=40, help="loads of the real year that Redshift takes in")
     parser.addoption("--seed", type=int, default=0, help="seed of the first history; 0 for a fresh one")
 
 

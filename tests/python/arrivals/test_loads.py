@@ -13,8 +13,6 @@ from support.days import DAY, at, build, build_days, loaded, made, write_days
 from support.project import BUILD, Project, failure, order, refusal, unhappy_tests, user
 from support.s3 import ON_BOTH
 
-pytestmark = ON_BOTH
-
 
 @pytest.fixture
 def five_days(project: Project) -> Project:
@@ -47,6 +45,7 @@ def back(project: Project, table: str) -> None:
     (project.folder / f"{table}_away").rename(project.lake / table)
 
 
+@ON_BOTH
 def test_a_load_is_read_once_and_again_when_it_has_changed_however_old(five_days: Project) -> None:
     first = read_last(five_days)
     assert len(first) == 10
@@ -86,6 +85,7 @@ def test_an_order_corrected_twice_in_one_load_is_as_the_last_correction_has_it(f
     assert spent(five_days) == 59
 
 
+@ON_BOTH
 def test_a_file_that_may_be_changing_is_read_again(five_days: Project) -> None:
     """Files have times of whole seconds: one of this second could be written again without a trace."""
     file = five_days.lake / "orders" / f"date={DAY[4]}" / "part_0.parquet"
@@ -109,6 +109,7 @@ def test_a_full_refresh_does_not_empty_a_table_whose_ledger_is_lost(five_days: P
     assert five_days.metrics() == []
 
 
+@ON_BOTH
 @pytest.mark.parametrize("table", ["users", "orders"])
 def test_a_folder_that_is_away_stops_the_run_and_nothing_is_lost(five_days: Project, table: str) -> None:
     before = five_days.metrics()

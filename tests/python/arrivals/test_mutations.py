@@ -204,7 +204,7 @@ MUTATIONS = {
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_a_history_notices(mutation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, line, broken, steps = MUTATIONS[mutation]
-    History(Project(tmp_path / "whole")).play(list(steps))
+    History(Project(tmp_path / "whole")).play(list(steps), is_refreshed=False)
     project = Project(tmp_path / "broken")
     # Broken in what dbt has parsed: to parse a broken copy takes longer than the history.
     manifest = project.manifest()

@@ -90,7 +90,6 @@ def test_columns_that_lose_nothing_are_taken(built: Project) -> None:
     assert built.query("select email from analytics.dim_users where user_id = 9") == [(None,)], "an address of nobody"
 
 
-@ON_BOTH
 def test_files_of_different_types_are_read_together(built: Project) -> None:
     """DuckDB by itself takes the types of the first file for those of all."""
     built.remove_load("orders", DAY[0])
@@ -175,7 +174,6 @@ def test_columns_that_would_lose_something_are_refused(built: Project) -> None:
         )
 
 
-@ON_BOTH
 def test_of_many_files_that_are_wrong_one_is_named_and_the_others_are_counted(built: Project) -> None:
     file = write_file(built, "orders", amount="1.5::double")
     for number in range(1, 4):
@@ -223,7 +221,6 @@ def test_files_where_no_load_has_them_stop_a_build(project: Project) -> None:
             build(project)
 
 
-@ON_BOTH
 def test_of_many_such_files_three_are_named(built: Project) -> None:
     for number in range(5):
         (built.lake / "users" / f"{number}.txt").touch()
@@ -292,7 +289,6 @@ def test_orders_that_together_cannot_be_summed_are_told_before_user_metrics_is_b
     assert built.metrics() == before
 
 
-@ON_BOTH
 def test_a_load_dated_after_tomorrow_is_refused(built: Project) -> None:
     for table in ("users", "orders"):
         built.write_load(table, date(2042, 1, 6), [])
@@ -307,7 +303,6 @@ def test_a_run_date_after_tomorrow_is_refused(built: Project) -> None:
     assert expected in refusal(built, run_date="2042-01-05")
 
 
-@ON_BOTH
 def test_a_lake_without_any_load_warns_on_the_first_build(project: Project) -> None:
     build(project)
     assert [warning for warning in project.warnings if "which holds no load yet" in warning]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,42 +13,53 @@ from support.project import ROOT
 
 pytestmark = pytest.mark.airflow
 
+NOWHERE = "/nowhere"
+
 FACTS = """
-import json, sys
+import json, os, runpy, sys
+
+def facts(**environment):
+    os.environ.update(environment)
+    try:
+        dag = runpy.run_path(sys.argv[1] + "/user_metrics_pipeline.py")["dag"]
+    except FileNotFoundError as error:
+        return str(error)
+    from cosmos import settings  # not before the DAG has set what they are read from
+    task = dag.get_task("extract_orders")
+    deadline = dag.deadline[0] if isinstance(dag.deadline, list) else dag.deadline
+    return {
+        "upstream": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
+        "retries": {task.task_id: task.retries for task in dag.tasks},
+        "defaults": [
+            dag.catchup, dag.max_active_runs, str(task.retry_delay), sorted(dag.tags), str(dag.start_date.date())
+        ],
+        "deadline": str(deadline.interval),
+        "commands": {task.task_id: task.bash_command for task in dag.tasks if hasattr(task, "bash_command")},
+        "assets": [asset.name for task in dag.tasks for asset in task.outlets],
+        "telemetry": settings.enable_telemetry,
+        "callbacks": {task.task_id for task in dag.tasks if not task.on_failure_callback} == set(),
+    }
+
 sys.path.insert(0, sys.argv[1])
-from user_metrics_pipeline import dag
-from cosmos import settings
-task = dag.get_task("extract_orders")
-print(json.dumps({
-    "upstream": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
-    "retries": {task.task_id: task.retries for task in dag.tasks},
-    "defaults": [dag.catchup, dag.max_active_runs, str(task.retry_delay), sorted(dag.tags), str(dag.start_date.date())],
-    "deadline": str(dag.deadline[0].interval if isinstance(dag.deadline, list) else dag.deadline.interval),
-    "commands": {task.task_id: task.bash_command for task in dag.tasks if hasattr(task, "bash_command")},
-    "assets": [asset.name for task in dag.tasks for asset in task.outlets],
-    "telemetry": settings.enable_telemetry,
-    "callbacks": {task.task_id for task in dag.tasks if not task.on_failure_callback} == set(),
-}))
+found = [facts(), facts(USER_METRICS_TARGET="prod"), facts(USER_METRICS_HOME=sys.argv[2])]
+print(json.dumps(dict(zip(["dev", "prod", "nowhere"], found))))
 """
 
 
-def read(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Has Airflow's Python read the DAG, and print what is asked of it."""
-    return subprocess.run(
-        [AIRFLOW.with_name("python"), "-c", FACTS, str(ROOT / "dags")], cwd=folder, text=True, timeout=120, check=False,
-        stdin=subprocess.DEVNULL, capture_output=True, env={**os.environ, "AIRFLOW_HOME": str(folder), **environment},
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What Airflow knows of the DAG: of each target, and where the project is not."""
+    folder = tmp_path_factory.mktemp("airflow")
+    found = subprocess.run(
+        [AIRFLOW.with_name("python"), "-c", FACTS, ROOT / "dags", NOWHERE], cwd=folder, text=True, timeout=120,
+        check=False, stdin=subprocess.DEVNULL, capture_output=True, env={**os.environ, "AIRFLOW_HOME": str(folder)},
     )  # fmt: skip
-
-
-def facts(folder: Path, **environment: str) -> dict[str, Any]:
-    """What Airflow knows of the DAG."""
-    found = read(folder, **environment)
     assert found.returncode == 0, found.stderr
     return dict(json.loads(found.stdout.splitlines()[-1]))
 
 
-def test_the_graph_is_that_of_the_page(tmp_path: Path) -> None:
-    found = facts(tmp_path)
+def test_the_graph_is_that_of_the_page(facts: dict[str, Any]) -> None:
+    found = facts["dev"]
     upstream = found["upstream"]
     assert upstream["source_freshness"] == ["extract_orders", "extract_users"]
     assert "load" not in upstream
@@ -64,15 +74,15 @@ def test_the_graph_is_that_of_the_page(tmp_path: Path) -> None:
     assert begin_with_the_build >= {"dbt.order_statuses.seed", "dbt.stg_users_run", "dbt.stg_orders_run"}
 
 
-def test_into_redshift_loads_are_taken_first(tmp_path: Path) -> None:
-    found = facts(tmp_path, USER_METRICS_TARGET="prod")
+def test_into_redshift_loads_are_taken_first(facts: dict[str, Any]) -> None:
+    found = facts["prod"]
     assert found["upstream"]["load"] == ["extract_orders", "extract_users"]
     assert found["upstream"]["source_freshness"] == ["load"]
     assert "user-metrics load --date {{ ds }}" in found["commands"]["load"]
 
 
-def test_the_defaults_are_those_of_the_page(tmp_path: Path) -> None:
-    found = facts(tmp_path)
+def test_the_defaults_are_those_of_the_page(facts: dict[str, Any]) -> None:
+    found = facts["dev"]
     assert found["defaults"] == [False, 1, "0:05:00", ["metrics", "users"], "2024-01-01"]
     assert found["deadline"] == "3:00:00"
     assert found["telemetry"] is False
@@ -82,10 +92,8 @@ def test_the_defaults_are_those_of_the_page(tmp_path: Path) -> None:
     assert all("{{ ds }}" in found["commands"][f"extract_{table}"] for table in ("users", "orders"))
 
 
-def test_a_project_that_is_not_there_or_not_set_up_is_named(tmp_path: Path) -> None:
-    said = read(tmp_path, USER_METRICS_HOME=str(tmp_path / "nowhere")).stderr.splitlines()[-1]
-    assert said == (
-        f"FileNotFoundError: {tmp_path}/nowhere/target/airflow/manifest.json is missing: run make"
-        " target/airflow/manifest.json in the project's folder, and name that folder in USER_METRICS_HOME where dags/"
-        " lies elsewhere."
+def test_a_project_that_is_not_there_or_not_set_up_is_named(facts: dict[str, Any]) -> None:
+    assert facts["nowhere"] == (
+        f"{NOWHERE}/target/airflow/manifest.json is missing: run make target/airflow/manifest.json in the project's"
+        " folder, and name that folder in USER_METRICS_HOME where dags/ lies elsewhere."
     )

@@ -66,6 +66,11 @@ class Airflow:
             self.log = said.read()
         return result.returncode
 
+    def connect(self, name: str, address: str) -> None:
+        """Has Airflow keep a connection, in place of one of that name."""
+        self.command("connections", "delete", name)
+        assert self.command("connections", "add", name, "--conn-uri", address) == 0, self.log
+
     def command_of_the_page(self, part: str, *days: date) -> None:
         """Runs the command of docs/pipeline.md that has this part, with these dates in place of those it has there."""
         page = (ROOT / "docs" / "pipeline.md").read_text().replace("\\\n", "")
@@ -114,17 +119,22 @@ class Airflow:
                 env={**os.environ, **self._settings, **self.environment, **environment}, start_new_session=True,
             )  # fmt: skip
 
-    def wait_for_runs(self, kind: str, count: int) -> None:
-        """Waits until that many runs of a kind have ended; each must have succeeded."""
+    def wait_for_runs(self, kind: str, *states: str) -> None:
+        """Waits until as many runs of a kind have ended, which must be in these states."""
         deadline = time.monotonic() + 400
-        while len(states := self._ended(kind)) < count and time.monotonic() < deadline:
-            time.sleep(2)
-        assert states == ["success"] * count, (self.home / "scheduler.log").read_text()[-10_000:]
+        while len(ended := self.ended(kind)) < len(states) and time.monotonic() < deadline:
+            time.sleep(1)
+        assert ended == [*states], (self.home / "scheduler.log").read_text()[-10_000:]
 
-    def _ended(self, kind: str) -> list[str]:
+    def ended(self, kind: str) -> list[str]:
         """The states of the runs of a kind that are over."""
         ended = "select state from dag_run where run_type = %s and state in ('success', 'failed')"
         return [state for (state,) in self._query(ended, kind)]
+
+    def logs(self) -> str:
+        """All that tasks and callbacks have said to a server."""
+        files = filter(Path.is_file, (self.home / "logs").rglob("*"))
+        return "\n".join(file.read_text() for file in files)
 
     def run(self, day: date, *options: str, **environment: str) -> dict[str, str | None]:
         """Plays the run of a date, anew where there was one; returns the state of each task.

@@ -259,15 +259,16 @@ class History:
     # Loads were delivered anew since others were archived: their older versions may be out of reach.
     is_out_of_reach: bool = False
 
-    def play(self, steps: list[Step]) -> None:
-        """Plays the steps, brings back what is away, and compares once more, with a full refresh too."""
+    def play(self, steps: list[Step], is_refreshed: bool = True) -> None:
+        """Plays the steps, brings back what is away, and compares once more; if wanted, after a full refresh too."""
         self.project.start_afresh()
         for step in steps:
             getattr(self, type(step).__name__.lower())(step)
         self.bringback(BringBack())
         self.run(Run())
-        self.run(Run(full_refresh=True))
-        self.explain()
+        if is_refreshed:
+            self.run(Run(full_refresh=True))
+            self.explain()
 
     def explain(self) -> None:
         """Has some row explained, which must be what its orders add up to."""

@@ -38,7 +38,8 @@ class Pipeline:
         source = f"postgres://postgres@/{application.name}?host={application.server.socket.parent}"
         environment = {
             **project.environment(), "AIRFLOW_CONN_USER_METRICS_SOURCE": source, "SOURCE_ATTEMPTS": "1",
-            "USER_METRICS_HOME": str(ROOT), "USER_METRICS_TARGET": project.target, "USER_METRICS_RETRY_SECONDS": "1",
+            "USER_METRICS_HOME": str(ROOT), "USER_METRICS_TARGET": project.target,
+            "USER_METRICS_RETRIES": "1", "USER_METRICS_RETRY_SECONDS": "1",
         }  # fmt: skip
         # Apart from the project, as in an installation.
         dags = shutil.copytree(ROOT / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))

@@ -15,6 +15,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import duckdb
 import yaml
@@ -25,6 +26,7 @@ from dbt.contracts.graph.manifest import Manifest
 from dbt_common.behavior_flags import BehaviorFlagRendered
 from typer.testing import CliRunner, Result
 
+from user_metrics import dbt_command
 from user_metrics.cli import app
 from user_metrics.lake import FolderLake, Row
 
@@ -179,13 +181,20 @@ class Project:
 
     def manifest(self) -> Manifest:
         """What dbt has parsed, which all runs of this process share."""
-        self.run("parse")
+        if (self.root, self.target) not in PARSED:
+            self.run("parse")
         return PARSED[self.root, self.target]
 
     def command(self, *arguments: str) -> Result:
-        """Runs the command user-metrics in this process."""
+        """Runs the command user-metrics in this process, on the project as it was parsed."""
         self.sync()
-        with working_folder(self.root):
+        manifest = self.manifest()
+        with (
+            working_folder(self.root),
+            mock.patch.object(
+                dbt_command, "dbtRunner", lambda own=None, callbacks=(): dbtRunner(own or manifest, list(callbacks))
+            ),
+        ):
             try:
                 written = {"DBT_TARGET_PATH": str(self.folder / "target"), "DBT_LOG_PATH": str(self.folder / "logs")}
                 return CliRunner(env={**self.environment(), **written, "COLUMNS": "200"}).invoke(app, arguments)

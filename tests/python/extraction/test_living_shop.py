@@ -1,4 +1,4 @@
-"""A shop lives for thirty days and is extracted daily; user_metrics is what its own history says."""
+"""A shop lives for some days and is extracted daily; user_metrics is what its own history says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.project import Project
 from support.s3 import ON_BOTH
 from support.shop import ONE_DAY, Row, Shop
 
-FIRST, DAYS = date(2024, 3, 1), 30
+FIRST = date(2024, 3, 1)
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Pipeline:
 
 @ON_BOTH
 def test_user_metrics_is_what_the_history_of_the_source_says(
-    application: Application, project: Project, monkeypatch: pytest.MonkeyPatch
+    application: Application, project: Project, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
 ) -> None:
     seed = random.SystemRandom().randrange(1_000_000)
     print(f"seed {seed}")
@@ -57,7 +57,7 @@ def test_user_metrics_is_what_the_history_of_the_source_says(
     pipeline = Pipeline(shop, project)
     project.start_afresh()
     waiting: list[tuple[date, str]] = []
-    days = [FIRST + number * ONE_DAY for number in range(DAYS)]
+    days = [FIRST + number * ONE_DAY for number in range(pytestconfig.getoption("--shop-days"))]
     for day in days:
         shop.live(day)
         waiting += [(day, "users"), (day, "orders")]
