@@ -77,8 +77,11 @@ def test_a_file_that_is_open_elsewhere_is_refused(project: Project) -> None:
 
 
 @pytest.mark.parametrize("name", ["DUCKDB_PATH", "LAKE_URI"])
-def test_an_empty_variable_is_named(name: str, tmp_path: Path) -> None:
-    said = dbt(tmp_path, "parse", **{name: ""})
+def test_an_empty_variable_is_named(name: str, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.manifest()
+    environment = {**project.environment(), name: ""}
+    monkeypatch.setattr(project, "environment", lambda: environment)
+    said = failure(project.invoke("run"))
     assert f"Env var required but not provided: '{name} (it is empty)'" in said
 
 
@@ -89,22 +92,19 @@ def test_a_memory_limit_is_kept_to(project: Project, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("limit", ["much", "80%", "4"])
-def test_a_memory_limit_that_is_none_is_refused(tmp_path: Path, limit: str) -> None:
-    said = dbt(tmp_path, "run", DUCKDB_PATH=str(tmp_path / "metrics.duckdb"), DUCKDB_MEMORY_LIMIT=limit)
-    assert f"DUCKDB_MEMORY_LIMIT is '{limit}', which is no amount of memory: write it as 4GB or 500MB." in said
+def test_a_memory_limit_that_is_none_is_refused(limit: str, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUCKDB_MEMORY_LIMIT", limit)
+    said = f"DUCKDB_MEMORY_LIMIT is '{limit}', which is no amount of memory: write it as 4GB or 500MB."
+    assert said in refusal(project, project.database)
 
 
 def test_on_the_terminal_a_refusal_has_no_traceback(tmp_path: Path) -> None:
-    said = dbt(tmp_path, "run", DUCKDB_PATH=str(tmp_path))
+    result = subprocess.run(
+        [Path(sys.executable).with_name("dbt"), "run", "--target-path", tmp_path / "target", "--log-path", tmp_path],
+        cwd=ROOT, env={**os.environ, "DUCKDB_PATH": str(tmp_path)}, capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert result.returncode == 2
+    said = result.stdout + result.stderr
     assert f"DUCKDB_PATH is '{tmp_path}', which is a folder: name a file in it." in said
     assert "Traceback" not in said
-
-
-def dbt(folder: Path, command: str, **environment: str) -> str:
-    """What the dbt command itself says, which fails."""
-    said = subprocess.run(
-        [Path(sys.executable).with_name("dbt"), command, "--target-path", folder / "target", "--log-path", folder],
-        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert said.returncode == 2
-    return said.stdout + said.stderr

@@ -174,7 +174,7 @@ OF_DBT = ('"app": "dbt"', '"app": "dbt".*(dim_users|fct_orders)"} ')
 """Any statement of dbt, and any of the two models that read loads; the loader's have no such comment."""
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_loads_that_come_at_random_moments_are_taken_in_by_the_next_run(seed: int, shop: Shop) -> None:
     chance = random.Random(seed)
     one_at_a_time = threading.Lock()
