@@ -84,6 +84,8 @@ def dbt(begin: BashOperator) -> DbtTaskGroup:
         render_config=RenderConfig(load_method=LoadMode.DBT_MANIFEST, emit_datasets=False),
         operator_args={
             "install_deps": False, "vars": {"run_date": "{{ ds }}"}, "append_env": True, "pre_execute": begin_anew,
+            # They know nothing of the data: they are run where the project changes.
+            "env": {"DBT_EXCLUDE_RESOURCE_TYPES": "unit_test"},
         },
     )  # fmt: skip
     producer = group.children["dbt.dbt_producer_watcher"]

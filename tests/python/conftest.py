@@ -13,12 +13,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 from support.application import Application
 from support.histories import BATCH, FROZEN, REDSHIFT_BATCH
 from support.postgres import PostgresServer
 from support.project import ROOT, Project
 from support.s3 import S3, ProjectOnS3, s3_server
+
+from user_metrics.duckdb_plugin import Plugin
 
 ONLINE_RETAIL = os.environ.get("ONLINE_RETAIL")
 
@@ -28,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--histories", type=int, default=10, help="random histories to play")
     parser.addoption("--redshift-histories", type=int, default=5, help="random histories to play on Redshift")
     parser.addoption("--kills", type=int, default=6, help="builds to kill, and extractions")
-    parser.addoption("--shop-days", type=int, default=12, help="days that a shop lives and is extracted")
+    parser.addoption("--shop-days", type=int, default=8, help="days that a shop lives and is extracted")
     parser.addoption("--orders", type=int, default=500_000, help="orders to extract at once")
     parser.addoption("--year-builds", type=int, default=8, help="builds in which the real year is taken in")
     parser.addoption("--year-loads", type=int, default=40, help="loads of the real year that Redshift takes in")
@@ -43,6 +46,14 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(100_000, 50, 1000)
     # The stand-in for Redshift is a thread, whose turn comes after 5 ms otherwise.
     sys.setswitchinterval(0.0005)
+    # Tables of a few rows are read quicker by one thread.
+    configure_connection = Plugin.configure_connection
+
+    def with_one_thread(self: Plugin, connection: duckdb.DuckDBPyConnection) -> None:
+        configure_connection(self, connection)
+        connection.execute("set threads = 1")
+
+    Plugin.configure_connection = with_one_thread  # type: ignore[method-assign]
     # Broken copies of the project find the packages too.
     os.environ.setdefault("DBT_PACKAGES_PATH", str(ROOT / "dbt_packages"))
 

@@ -17,7 +17,7 @@ import pytest
 from support.application import Application
 from support.s3 import BUCKET, S3
 
-ROWS = 200_000
+ROWS = 100_000
 
 
 @contextmanager

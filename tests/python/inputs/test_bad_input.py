@@ -169,9 +169,7 @@ def test_columns_that_would_lose_something_are_refused(built: Project) -> None:
     assert [case for case, (_, said) in REFUSED.items() if said not in told[built.address(files[case])]] == []
     for arguments in ([], ["--full-refresh"]):
         reason = refusal(built, *arguments)
-        assert re.search(
-            rf"The file {re.escape(built.lake_uri)}\S+ has the column id as (VARCHAR|UUID|HUGEINT)", reason
-        )
+        assert re.search(rf"The file {re.escape(built.lake_uri)}\S+ has the column id as \w+; it must be", reason)
 
 
 def test_of_many_files_that_are_wrong_one_is_named_and_the_others_are_counted(built: Project) -> None:

@@ -13,9 +13,6 @@ from pathlib import Path
 import duckdb
 from support.days import build
 from support.project import BUILD, ROOT, Project, working_folder
-from typer.testing import CliRunner
-
-from user_metrics.cli import app
 
 PAGE = (ROOT / "docs" / "your_data.md").read_text()
 EXAMPLES = {section.split("\n")[0]: section for section in re.split(r"^## (?=\d\. )", PAGE, flags=re.MULTILINE)[1:]}
@@ -47,11 +44,10 @@ def test_examples_give_the_numbers_on_the_page(project_copy: Path, tmp_path: Pat
         for command in re.findall(r"^    (mkdir .*|\.venv/bin/python .*)$", PAGE, flags=re.MULTILINE):
             here = command.replace(".venv/bin/python", sys.executable)
             subprocess.run(["bash", "-c", here], cwd=folder, timeout=60, check=True)
-        with working_folder(project_copy):
-            checked = CliRunner().invoke(app, ["check-lake", "--lake", str(folder / "lake")])
+        project = Project(folder, root=project_copy)
+        checked = project.command("check-lake", "--lake", str(folder / "lake"))
         assert checked.exit_code == 0, checked.output
 
-        project = Project(folder, root=project_copy)
         project.run(*BUILD)
         expected = [
             (row["date"], row["user"], int(row["order_count"]), Decimal(row["total_spent"]), int(row["spending_rank"]))

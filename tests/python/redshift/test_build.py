@@ -21,7 +21,7 @@ YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 
 COMMANDS: list[tuple[str, ...]] = [
     ("build",),
-    ("build", "--full-refresh"),
+    ("build", "--full-refresh", "--exclude-resource-type", "unit_test"),
     ("snapshot",),
     ("source", "freshness"),
     ("docs", "generate"),

@@ -34,7 +34,7 @@ def test_a_second_set_up_does_no_work(tmp_path: Path) -> None:
         shutil.copytree(ROOT / name, tmp_path / name)
     assert "--require-hashes -r requirements/runtime.txt" in planned(tmp_path)
     (tmp_path / ".venv/bin").mkdir(parents=True)
-    for number, name in enumerate(("bin/python", "runtime", "packages")):
+    for number, name in enumerate(("bin/python", "uv", "runtime", "packages")):
         made = tmp_path / ".venv" / name
         made.touch()
         os.utime(made, (made.stat().st_mtime + number + 1,) * 2)
