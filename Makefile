@@ -22,7 +22,7 @@ help: ## List the targets
 
 # Install into a virtual environment: by uv, or by pip where uv cannot. A lock is complete, so no dependencies are sought.
 define install
-	@$(BIN)/uv pip install --quiet --python $(1)/bin/python --no-deps $(2) \
+	@{ [ -x $(BIN)/uv ] && $(BIN)/uv pip install --quiet --python $(1)/bin/python --no-deps $(2); } \
 		|| $(BIN)/python -m pip --python $(1)/bin/python install -qq --disable-pip-version-check --no-deps $(2)
 endef
 
@@ -141,7 +141,7 @@ test: .venv/development .venv/packages .venv-airflow/installed target/airflow/ma
 
 .PHONY: test-nightly
 test-nightly: export PYTEST := --timeout=10000 --histories=1000 --redshift-histories=50 --kills=200 --shop-days=30 \
-	--orders=5000000 --year-builds=305 --year-loads=305 $(PYTEST)
+	--orders=5000000 --backfill-days=3 --year-builds=305 --year-loads=305 $(PYTEST)
 test-nightly: test ## Run the same tests with larger numbers: histories, kills, the real year load by load (hours)
 
 .PHONY: test-histories

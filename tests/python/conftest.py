@@ -33,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=6, help="builds to kill, and extractions")
     parser.addoption("--shop-days", type=int, default=8, help="days that a shop lives and is extracted")
     parser.addoption("--orders", type=int, default=500_000, help="orders to extract at once")
+    parser.addoption("--backfill-days", type=int, default=1, help="dates that Airflow runs as a range")
     parser.addoption("--year-builds", type=int, default=8, help="builds in which the real year is taken in")
     parser.addoption("--year-loads", type=int, default=40, help="loads of the real year that Redshift takes in")
     parser.addoption("--seed", type=int, default=0, help="seed of the first history; 0 for a fresh one")

@@ -23,16 +23,12 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.artifacts.schemas.results import NodeStatus
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
-from dbt_common.behavior_flags import BehaviorFlagRendered
+from support import quick_dbt  # noqa: F401
 from typer.testing import CliRunner, Result
 
 from user_metrics import dbt_command
 from user_metrics.cli import app
 from user_metrics.lake import FolderLake, Row
-
-# At every run dbt walks the stack once for each of its behaviour flags, to name the module in a warning. In a worker of
-# pytest-xdist, whose frames have no file, that takes two thirds of the time of all tests; none of them reads the name.
-BehaviorFlagRendered._default_source = staticmethod(lambda: "tests")  # type: ignore[method-assign]
 
 ROOT = Path(__file__).parents[3]
 
