@@ -200,7 +200,7 @@ def test_loads_that_come_at_random_moments_are_taken_in_by_the_next_run(seed: in
                 rows.append(order(placed, 2, amount, "completed", at(DAY[placed]), written, loaded))
             shop.load(table, DAY[number], rows)
 
-    for round in range(5):
+    for round in range(3):
         shop.load_day(6 + round)
         for kind in (*OF_DBT, *OF_DBT[1:]):
             server.before(kind, a_load_again, nth=chance.randrange(1, moments[kind]))

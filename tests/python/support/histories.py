@@ -31,7 +31,7 @@ START = date(2024, 1, 1)
 ONE_DAY = timedelta(days=1)
 MODELS = ("dim_users", "fct_orders", "user_metrics")
 
-BATCH, REDSHIFT_BATCH = 10, 5
+BATCH, REDSHIFT_BATCH = 10, 3
 """How many histories a seed makes up, and a test plays."""
 
 FROZEN = (1,)
