@@ -28,10 +28,10 @@ ONLINE_RETAIL = os.environ.get("ONLINE_RETAIL")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     # What `make test-nightly` has more of.
-    parser.addoption("--histories", type=int, default=10, help="random histories to play")
+    parser.addoption("--histories", type=int, default=5, help="random histories to play")
     parser.addoption("--redshift-histories", type=int, default=3, help="random histories to play on Redshift")
     parser.addoption("--kills", type=int, default=6, help="builds to kill, and extractions")
-    parser.addoption("--shop-days", type=int, default=8, help="days that a shop lives and is extracted")
+    parser.addoption("--shop-days", type=int, default=6, help="days that a shop lives and is extracted")
     parser.addoption("--orders", type=int, default=500_000, help="orders to extract at once")
     parser.addoption("--backfill-days", type=int, default=1, help="dates that Airflow runs as a range")
     parser.addoption("--year-builds", type=int, default=8, help="builds in which the real year is taken in")

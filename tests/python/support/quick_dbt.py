@@ -25,6 +25,7 @@ BehaviorFlagRendered._default_source = staticmethod(lambda: "tests")  # type: ig
 parsedatetime.Constants = functools.cache(parsedatetime.Constants)
 
 compile_template = MacroFuzzEnvironment.compile
+make_event = BaseEvent.__init__
 fire_event = EventManager.fire_event
 compiled: dict[tuple[type, str], Any] = {}
 
@@ -39,6 +40,19 @@ def compile_once(self: MacroFuzzEnvironment, source: Any, *arguments: Any, **opt
     return compiled[key]
 
 
+def remember(self: BaseEvent, *arguments: Any, **options: Any) -> None:
+    """An event is put together when somebody asks for what it says."""
+    vars(self)["_made_of"] = arguments, options
+
+
+def pb_msg(self: BaseEvent) -> Any:
+    """What an event says."""
+    if "_pb_msg" not in vars(self):
+        arguments, options = vars(self)["_made_of"]
+        make_event(self, *arguments, **options)
+    return vars(self)["_pb_msg"]
+
+
 def fire_if_heard(
     self: EventManager, e: BaseEvent, level: EventLevel | None = None, *rest: Any, **options: Any
 ) -> None:
@@ -48,4 +62,6 @@ def fire_if_heard(
 
 
 MacroFuzzEnvironment.compile = compile_once  # type: ignore[assignment, method-assign]
+BaseEvent.__init__ = remember  # type: ignore[method-assign]
+BaseEvent.pb_msg = property(pb_msg, lambda self, message: vars(self).update(_pb_msg=message))
 EventManager.fire_event = fire_if_heard  # type: ignore[method-assign]
