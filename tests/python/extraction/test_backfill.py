@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.application import Application
 from support.project import Project
-from support.s3 import ON_BOTH
+from support.s3 import ON_S3
 from typer.testing import Result
 
 FIRST, LAST = date(2024, 1, 1), date(2024, 1, 3)
@@ -58,7 +58,7 @@ def test_each_date_is_extracted_and_built(shop: Application, project: Project) -
     assert built[-1]["summary"].startswith("1 row of 2024-01-03 was written: new dates; ")
 
 
-@ON_BOTH
+@ON_S3
 def test_one_that_was_stopped_goes_on_and_one_that_has_ended_begins_anew(shop: Application, project: Project) -> None:
     shop.sql("update orders set amount = 0.001 where id = 2")
     result = backfill(project)

@@ -153,6 +153,7 @@ def test_what_is_not_there_is_named(application: Application, tmp_path: Path, mo
     assert "price" in said
 
 
+@pytest.mark.wheels
 def test_a_server_that_is_not_there_is_tried_again_and_then_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -151,7 +151,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a column that is a list": (
         {"status": "['completed']"},
-        "the column status as a nested type; it must be varchar: write cast(status as varchar).",
+        "; it must be varchar: write cast(status as varchar).",
     ),
 }
 

@@ -26,6 +26,9 @@ BUCKET = "shop"
 ON_BOTH = pytest.mark.parametrize("project", ["folder", pytest.param("s3", marks=pytest.mark.wheels)], indirect=True)
 """Runs tests on a lake in a folder, and on one on S3."""
 
+ON_S3 = pytest.mark.parametrize("project", [pytest.param("s3", marks=pytest.mark.wheels)], indirect=True)
+"""Runs tests on a lake on S3 alone, where others do the same in a folder."""
+
 _numbers = itertools.count()
 
 
