@@ -142,7 +142,7 @@ test: .venv/development .venv/packages .venv-airflow/installed target/airflow/ma
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --durations=40 $(PYTEST)
 
 .PHONY: test-nightly
-test-nightly: export PYTEST := --timeout=10000 --histories=1000 --redshift-histories=50 --kills=200 --shop-days=30 \
+test-nightly: override export PYTEST := --timeout=10000 --histories=1000 --redshift-histories=50 --kills=200 --shop-days=30 \
 	--orders=5000000 --backfill-days=3 --year-builds=305 --year-loads=305 $(PYTEST)
 test-nightly: test ## Run the same tests with larger numbers: histories, kills, the real year load by load (hours)
 

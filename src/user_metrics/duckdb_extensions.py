@@ -26,5 +26,5 @@ def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     except duckdb.Error as error:
         raise duckdb.IOException(
             f"DuckDB {duckdb.__version__} cannot download its extension {name} ({str(error).splitlines()[0]}): install"
-            " it where there is a network, or DuckDB 1.5.5, for which there is a wheel."
+            f" it where there is a network, or the wheel duckdb-extension-{name.replace('_', '-')} with DuckDB 1.5.5."
         ) from None

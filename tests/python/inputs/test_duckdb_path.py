@@ -79,6 +79,7 @@ def test_a_file_that_is_open_elsewhere_is_refused(project: Project) -> None:
 @pytest.mark.parametrize("name", ["DUCKDB_PATH", "LAKE_URI"])
 def test_an_empty_variable_is_named(name: str, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.manifest()
+    monkeypatch.setenv(name, "")  # taken back at the end, as the run leaves it in the environment
     environment = {**project.environment(), name: ""}
     monkeypatch.setattr(project, "environment", lambda: environment)
     said = failure(project.invoke("run"))
