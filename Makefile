@@ -54,7 +54,7 @@ endef
 	$(call install,.venv,--require-hashes -r $<)
 	@touch $@
 
-.venv/packages: packages.yml $(shell find offline_packages -type f) .venv/runtime $(if $(wildcard $(PACKAGES)/dbt_utils),,missing)
+.venv/packages: packages.yml package-lock.yml $(shell find offline_packages -type f) .venv/runtime $(if $(wildcard $(PACKAGES)/dbt_utils),,missing)
 	@$(USER_METRICS) packages
 	@mkdir -p data
 	@touch $@
@@ -139,11 +139,11 @@ airflow: .venv/development .venv/packages .venv-airflow/installed target/airflow
 
 .PHONY: test
 test: .venv/development .venv/packages .venv-airflow/installed target/airflow/manifest.json ## Run the whole test suite; PYTEST='-m histories' runs a part
-	@$(BIN)/python -m pytest -n 2 --dist worksteal --durations=40 $(PYTEST)
+	@$(BIN)/python -m pytest -n 3 --dist worksteal --durations=40 $(PYTEST)
 
 .PHONY: test-nightly
 test-nightly: override export PYTEST := --timeout=10000 --histories=1000 --redshift-histories=50 --kills=200 --shop-days=30 \
-	--orders=5000000 --backfill-days=3 --year-builds=305 --year-loads=305 $(PYTEST)
+	--rounds=10 --orders=5000000 --loads-on-s3=400 --backfill-days=3 --year-builds=305 --year-loads=305 --duckdb-threads=4 $(PYTEST)
 test-nightly: test ## Run the same tests with larger numbers: histories, kills, the real year load by load (hours)
 
 .PHONY: test-histories
@@ -193,7 +193,8 @@ dist: .venv/uv ## Build a release's wheel and notes into dist/: make dist VERSIO
 	@grep -qE '^## $(VERSION) \([0-9]{4}-[0-9]{2}-[0-9]{2}\)$$' CHANGELOG.md \
 		|| { echo "CHANGELOG.md has no heading '## $(VERSION) (YYYY-MM-DD)': date the release."; exit 1; }
 	@rm -rf dist
-	@$(BIN)/uv build --quiet --wheel --out-dir dist
+	@[ -x $(BIN)/uv ] || { echo "make dist needs uv, which could not be installed: run make clean, and make dist again."; exit 1; }
+	@$(BIN)/uv build --quiet --wheel --build-constraints requirements/runtime.txt --require-hashes --out-dir dist
 	@awk '/^## / {is_of_release = index($$0, "## $(VERSION) ") == 1; next} is_of_release' CHANGELOG.md > dist/notes.md
 
 .PHONY: clean

@@ -31,11 +31,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--histories", type=int, default=5, help="random histories to play")
     parser.addoption("--redshift-histories", type=int, default=3, help="random histories to play on Redshift")
     parser.addoption("--kills", type=int, default=6, help="builds to kill, and extractions")
+    parser.addoption("--rounds", type=int, default=3, help="runs on Redshift that loads or another run meet")
     parser.addoption("--shop-days", type=int, default=6, help="days that a shop lives and is extracted")
     parser.addoption("--orders", type=int, default=500_000, help="orders to extract at once")
+    parser.addoption("--loads-on-s3", type=int, default=150, help="days of a lake on S3 whose questions are counted")
     parser.addoption("--backfill-days", type=int, default=1, help="dates that Airflow runs as a range")
     parser.addoption("--year-builds", type=int, default=8, help="builds in which the real year is taken in")
     parser.addoption("--year-loads", type=int, default=40, help="loads of the real year that Redshift takes in")
+    parser.addoption("--duckdb-threads", type=int, default=1, help="threads of DuckDB: one is quickest for a few rows")
     parser.addoption("--seed", type=int, default=0, help="seed of the first history; 0 for a fresh one")
 
 
@@ -47,14 +50,13 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(100_000, 50, 1000)
     # The stand-in for Redshift is a thread, whose turn comes after 5 ms otherwise.
     sys.setswitchinterval(0.0005)
-    # Tables of a few rows are read quicker by one thread.
     configure_connection = Plugin.configure_connection
 
-    def with_one_thread(self: Plugin, connection: duckdb.DuckDBPyConnection) -> None:
+    def with_threads(self: Plugin, connection: duckdb.DuckDBPyConnection) -> None:
         configure_connection(self, connection)
-        connection.execute("set threads = 1")
+        connection.execute(f"set threads = {config.getoption('--duckdb-threads')}")
 
-    Plugin.configure_connection = with_one_thread  # type: ignore[method-assign]
+    Plugin.configure_connection = with_threads  # type: ignore[method-assign]
     # Broken copies of the project find the packages too.
     os.environ.setdefault("DBT_PACKAGES_PATH", str(ROOT / "dbt_packages"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from datetime import date, timedelta
 from typing import Any
 
@@ -33,7 +34,7 @@ def backfill(project: Project, *options: str) -> Result:
     return project.command("backfill", "--from", str(FIRST), "--to", str(LAST), *options)
 
 
-def events(result: Result, event: str) -> list[dict[str, Any]]:
+def events(result: Result | subprocess.CompletedProcess[str], event: str) -> list[dict[str, Any]]:
     """What was logged under a name, a line of JSON each."""
     logged = [json.loads(line) for line in result.stderr.splitlines() if line.startswith("{")]
     return [entry for entry in logged if entry["event"] == event]
@@ -47,8 +48,9 @@ WHOLE = [(FIRST + timedelta(days=number), 10 * (number + 1)) for number in range
 
 
 def test_each_date_is_extracted_and_built(shop: Application, project: Project) -> None:
-    result = backfill(project, "--whole", "users")
-    assert result.exit_code == 0, result.output
+    dates = ("--from", str(FIRST), "--to", str(LAST))
+    result = project.installed_command("backfill", *dates, "--whole", "users")
+    assert result.returncode == 0, result.stderr
     assert result.stdout == f"3 dates were taken in, up to {LAST}.\n"
     assert spent(project) == WHOLE
     extracted = [(entry["date"], entry["table"], entry["rows"]) for entry in events(result, "extracted")]

@@ -17,8 +17,6 @@ import pytest
 from support.application import Application
 from support.s3 import BUCKET, S3
 
-ROWS = 100_000
-
 
 @contextmanager
 def reader(files: Callable[[], list[bytes]], folder: Path) -> Iterator[list[list[tuple[str, int]]]]:
@@ -51,13 +49,14 @@ def test_readers_see_a_whole_partition(
 ) -> None:  # fmt: skip
     for name, value in s3.environment.items():
         monkeypatch.setenv(name, value)
+    rows, kills = pytestconfig.getoption("--orders") // 5, pytestconfig.getoption("--kills")
     lake = str(tmp_path) if where == "folder" else f"s3://{BUCKET}/killed"
     extract = ["extract", "--table", "orders", "--date", "2024-01-05", "--lake", lake]
     command = [sys.executable, "-m", "user_metrics", *extract]
     application.sql(
         f"""
         insert into orders select id, 1, 10, 'version 0', '2024-01-05 09:00+00', '2024-01-05 09:00+00'
-        from generate_series(1, {ROWS}) as ids(id)
+        from generate_series(1, {rows}) as ids(id)
         """
     )
     started = time.monotonic()
@@ -75,7 +74,7 @@ def test_readers_see_a_whole_partition(
 
     (tmp_path / "read").mkdir()
     with reader(files, tmp_path / "read") as seen:
-        for number in range(1, 1 + pytestconfig.getoption("--kills")):
+        for number in range(1, 1 + kills):
             application.sql("update orders set status = %s", f"version {number}")
             extraction = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
             try:
@@ -87,9 +86,9 @@ def test_readers_see_a_whole_partition(
                 killed += 1
     assert killed > 0, "every extraction was over before it could be killed"
     assert len(seen) > killed
-    assert {count for statuses in seen for _, count in statuses} == {ROWS}
+    assert {count for statuses in seen for _, count in statuses} == {rows}
     assert {len(statuses) for statuses in seen} == {1}
     subprocess.run(command, check=True, timeout=120, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     with reader(files, tmp_path / "read") as seen:
         time.sleep(1)
-    assert seen[-1] == [(f"version {pytestconfig.getoption('--kills')}", ROWS)]
+    assert seen[-1] == [(f"version {kills}", rows)]

@@ -151,7 +151,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a column that is a list": (
         {"status": "['completed']"},
-        "; it must be varchar: write cast(status as varchar).",
+        "the column status as VARCHAR[]; it must be varchar: write cast(status as varchar).",
     ),
 }
 

@@ -92,7 +92,8 @@ def test_a_memory_limit_is_kept_to(project: Project, monkeypatch: pytest.MonkeyP
     assert limit.agate_table.rows[0][0] == "286.1 MiB"
 
 
-@pytest.mark.parametrize("limit", ["much", "4"])
+# DuckDB 2 takes a share too.
+@pytest.mark.parametrize("limit", ["much", "4", pytest.param("80%", marks=pytest.mark.wheels)])
 def test_a_memory_limit_that_is_none_is_refused(limit: str, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUCKDB_MEMORY_LIMIT", limit)
     said = f"DUCKDB_MEMORY_LIMIT is '{limit}', which is no amount of memory: write it as 4GB or 500MB."

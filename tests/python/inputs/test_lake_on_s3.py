@@ -73,10 +73,12 @@ def test_reads_that_fail_for_a_while_stop_a_build_whole_and_the_next_heals(
     assert on_s3.metrics() == folder.metrics() != before
 
 
-@pytest.mark.parametrize("days", [40, 150])
-def test_a_day_asks_no_more_the_more_loads_there_are(on_s3: ProjectOnS3, days: int) -> None:
+@pytest.mark.parametrize("are_many", [False, True])
+def test_a_day_asks_no_more_the_more_loads_there_are(
+    on_s3: ProjectOnS3, are_many: bool, pytestconfig: pytest.Config
+) -> None:
     """One listing of each table to begin with, one of each new load after, and the new files themselves."""
-    first = date(2023, 1, 1)
+    days, first = pytestconfig.getoption("--loads-on-s3") if are_many else 40, date(2023, 1, 1)
     on_s3.write_load("users", first, [user(1, "a@x.org", at(first), at(first), loaded(first))])
     on_s3.write_load("orders", first, [order(1, 1, "1.00", "completed", at(first), at(first), loaded(first))])
     for number in range(1, days):

@@ -21,7 +21,7 @@ def pipeline(application: Application, warehouse: RedshiftProject, tmp_path: Pat
 
 
 def test_a_warehouse_that_fails_again_and_again_is_right_at_the_end(
-    pipeline: Pipeline, warehouse: RedshiftProject
+    pipeline: Pipeline, warehouse: RedshiftProject, pytestconfig: pytest.Config
 ) -> None:
     airflow = pipeline.airflow
     # What is there before: the first date, taken in without Airflow.
@@ -58,3 +58,7 @@ def test_a_warehouse_that_fails_again_and_again_is_right_at_the_end(
     assert found == [before]
     assert [airflow.tries(DAY[0])[task] for task in ("load", "dbt.dbt_producer_watcher")] == [2, 2]
     pipeline.compare()
+    for day in DAY[1 : pytestconfig.getoption("--backfill-days")]:
+        pipeline.shop.live(day, KINDS)
+        pipeline.run(day)
+        pipeline.compare()

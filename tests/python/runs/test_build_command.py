@@ -11,9 +11,9 @@ BUILD = ("build", "--no-use-colors", "--exclude-resource-type", "unit_test")
 
 def test_the_last_line_says_what_was_done(project: Project) -> None:
     write_days(project, 3)
-    result = project.command(*BUILD)
-    assert result.exit_code == 0
-    said = result.stdout.splitlines()[-1]
+    installed = project.installed_command(*BUILD)
+    assert installed.returncode == 0, installed.stdout
+    said = installed.stdout.splitlines()[-1]
     assert said.startswith("6 rows of 2024-01-01 to 2024-01-03 were written: built from nothing; 6 loads read; ")
     lost = order(1, 1, "1.00", "lost", at(DAY[2]), at(DAY[2]), loaded(DAY[2]))
     project.write_load("orders", DAY[2], [lost])

@@ -28,7 +28,7 @@ def planned(folder: Path) -> str:
 
 
 def test_a_second_set_up_does_no_work(tmp_path: Path) -> None:
-    for name in ("Makefile", "packages.yml", "pyproject.toml"):
+    for name in ("Makefile", "packages.yml", "package-lock.yml", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     for name in ("requirements", "offline_packages"):
         shutil.copytree(ROOT / name, tmp_path / name)
