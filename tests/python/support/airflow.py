@@ -21,6 +21,13 @@ from support.project import ROOT
 AIRFLOW = ROOT / ".venv-airflow" / "bin" / "airflow"
 DAG = "user_metrics_pipeline"
 
+IMPORTED_ONCE = """
+import sys
+
+if "scheduler" in sys.argv:
+    import cosmos.operators.watcher
+"""
+
 
 @dataclass
 class Airflow:
@@ -102,6 +109,9 @@ class Airflow:
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         }
+        # The scheduler imports what the DAG does, once for all tasks, which are forks of it.
+        (self.home / "config").mkdir(exist_ok=True)
+        (self.home / "config" / "airflow_local_settings.py").write_text(IMPORTED_ONCE)
         started: list[subprocess.Popen[bytes]] = []
         try:
             for command in (["scheduler", "--skip-serve-logs"], ["dag-processor"], ["api-server"]):
