@@ -96,10 +96,12 @@ check-lake: setup ## Read LAKE_URI, build nothing, and tell all that is wrong or
 
 .PHONY: extract
 extract: setup .venv/extract ## Write a load of SOURCE_POSTGRES_DSN into LAKE_URI: make extract TABLE=orders DATE=2024-01-05
+	@[ "$(TABLE)" -a "$(DATE)" ] || { echo "Say which load: make extract TABLE=orders DATE=2024-01-05"; exit 1; }
 	@$(USER_METRICS) extract --table $(TABLE) --date $(DATE) $(if $(WHOLE),--whole)
 
 .PHONY: backfill
 backfill: setup .venv/extract ## Extract and build a range of dates: make backfill FROM=2024-01-01 TO=2024-01-31
+	@[ "$(FROM)" -a "$(TO)" ] || { echo "Say which dates: make backfill FROM=2024-01-01 TO=2024-01-31"; exit 1; }
 	@$(USER_METRICS) backfill --from $(FROM) --to $(TO) --target $(TARGET) --vars '$(VARS)'
 
 .PHONY: load

@@ -9,7 +9,9 @@
     {% if execute and flags.WHICH in ['build', 'test', 'retry'] %}
         {% set parts = [] %}
         {% for row in run_query("select finding, orders from (" ~ findings ~ ") as findings order by orders desc, finding").rows %}
-            {% do parts.append(row.finding ~ " (" ~ "{:,}".format(row.orders | int) ~ ")") %}
+            {# Statuses are data: what would move a cursor or break a line is left out. #}
+            {% set finding = modules.re.sub('[\\x00-\\x1f\\x7f-\\x9f]', '', row.finding) %}
+            {% do parts.append(finding ~ " (" ~ "{:,}".format(row.orders | int) ~ ")") %}
         {% endfor %}
         {% if parts %} {% do print(before ~ ": " ~ parts | join(", ") ~ ". " ~ after) %} {% endif %}
     {% endif %}

@@ -3,8 +3,9 @@
     `user-metrics report` runs it.
 
     days: dates back from the last one that are drawn; leaders: users at the top of the ranking that are shown
+    show_emails: whole addresses, which dbt's log then has too
 #}
-{% macro report_data(days=365, leaders=15) %}
+{% macro report_data(days=365, leaders=15, show_emails=false) %}
     {% set metrics, users, loads = ref('user_metrics'), ref('dim_users'), ref('loads') %}
     {% set first_date, last_date = built_dates() %}
     {% if not last_date %}
@@ -39,8 +40,8 @@
     {% endset %}
     {% set leaderboard %}
         select
-            leaders.spending_rank, leaders.user_id, leaders.email, leaders.order_count, leaders.total_spent,
-            leaders.avg_order_value, week.spending_rank as rank_a_week_ago, month.spending_rank as rank_a_month_ago
+            leaders.spending_rank, leaders.user_id, {{ 'leaders.email' if show_emails else masked('leaders.email') }} as email,
+            leaders.order_count, leaders.total_spent, leaders.avg_order_value, week.spending_rank as rank_a_week_ago, month.spending_rank as rank_a_month_ago
         from (select * from {{ metrics }} where {{ last }} order by spending_rank, user_id limit {{ leaders }}) as leaders
         left join {{ metrics }} as week
             on leaders.user_id = week.user_id
@@ -99,4 +100,11 @@
         'leaders': leading, 'trends': records(trends), 'cohorts': records(cohorts), 'runs': records(last_runs),
         'loads': records(newest_loads), 'set_aside': records(set_aside), 'reasons': reasons,
     })) %}
+{% endmacro %}
+
+
+{# An address that shows no more than whose it may be, a…@example.com, in SQL. A name may have an @ too, the domain has none. #}
+{% macro masked(email) %}
+    {% set domain = "regexp_replace(" ~ email ~ ", '^([^@]*@)+', '')" %}
+    {% do return("case when " ~ email ~ " like '%@%' then substring(" ~ email ~ ", 1, 1) || '…@' || " ~ domain ~ " end") %}
 {% endmacro %}

@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from user_metrics import dbt_command
 from user_metrics.extract import extract
-from user_metrics.lake import COLUMNS, Lake
+from user_metrics.lake import COLUMNS, Lake, LakeError
 from user_metrics.source import Source
 
 STATE = "_backfill.json"
@@ -83,13 +83,21 @@ class Backfill:
         days = {"from": str(self.first), "to": str(self.last)}
         return {**days, "whole": sorted(self.whole), "target": self.target}
 
+    def done_to(self) -> date | None:
+        """The last date that this backfill has built; none where it has built none, or has come to its end."""
+        try:
+            state = json.loads(self.lake.read(STATE) or "{}")
+            done_to = date.fromisoformat(state.pop("done_to", str(self.last)))
+        except (ValueError, TypeError, AttributeError):
+            raise LakeError(
+                f"LAKE_URI is '{self.lake.uri}', whose {STATE} is damaged: delete it, and the backfill begins anew."
+            ) from None
+        return done_to if state == self._asked and done_to != self.last else None
+
     def _dates(self) -> Iterator[date]:
         """Those that are left to do: all, where the last backfill was another or has come to its end."""
-        day = self.first
-        state = json.loads(self.lake.read(STATE) or "{}")
-        done_to = state.pop("done_to", None)
-        if state == self._asked and done_to != str(self.last):
-            day = date.fromisoformat(done_to) + timedelta(days=1)
+        done_to = self.done_to()
+        day = done_to + timedelta(days=1) if done_to else self.first
         while day <= self.last:
             yield day
             day += timedelta(days=1)

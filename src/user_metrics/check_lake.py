@@ -12,12 +12,13 @@ from typing import Any
 import duckdb
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from user_metrics.dbt_command import run
 from user_metrics.duckdb_s3 import sign_in
-from user_metrics.lake import COLUMNS
+from user_metrics.lake import COLUMNS, lake_at
+from user_metrics.printable import printable
 
 SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -48,8 +49,9 @@ class Report:
 def check(lake: str, variables: str = "{}") -> Report:
     """Checks a lake, from the folder of the dbt project, with dbt's vars as YAML.
 
-    Raises DbtCommandError when LAKE_URI is no folder that can be read, or a var is wrong.
+    Raises LakeError when LAKE_URI is no address, DbtCommandError when it cannot be read, or a var is wrong.
     """
+    lake_at(lake)
     arguments = json.dumps({"damaged": damaged_files(lake)})
     command = ["run-operation", "check_lake", "--args", arguments, "--vars", variables]
     # A target folder of its own, as dbt parses the project anew when the environment is another than in the last run.
@@ -84,7 +86,7 @@ def as_pattern(path: str) -> str:
 
 def show(report: Report, console: Console) -> None:
     """Prints a report as tables."""
-    tables = Table(title=f"LAKE_URI is {escape(report.lake)}", title_justify="left", box=box.SIMPLE_HEAD)
+    tables = Table(title=f"LAKE_URI is {printable(report.lake)}", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("table", "loads", "first", "last", "files", "rows", "MB"):
         tables.add_column(heading, justify="right" if heading in ("loads", "files", "rows", "MB") else "left")
     for size in report.tables:
@@ -96,11 +98,10 @@ def show(report: Report, console: Console) -> None:
     for finding in report.findings:
         # A line each, which the terminal may wrap: cells of a table would cut paths.
         severity, example = finding["severity"], (finding["example"] or "").removeprefix(f"{report.lake}/")
-        console.print(
-            f"  [{SEVERITIES[severity]}]{severity:<8}[/]{finding['table'] or '':<7}{finding['count']:>7,}  "
-            + escape(finding["what"] + (f" ({example})" if example else "")),
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
+        what = printable(finding["what"] + (f" ({example})" if example else ""))
+        counted = f"{finding['table'] or '':<7}{finding['count']:>7,}  "
+        line = Text.assemble((f"  {severity:<8}", SEVERITIES[severity]), counted, what)
+        console.print(line, highlight=False, soft_wrap=True)
     console.print()
     counts = ", ".join(_counted(report.count(severity), severity) for severity in SEVERITIES)
     verdict = "A build of this lake would stop" if report.build_would_stop else "A build takes this lake"

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from user_metrics import packages, sample, summary
 from user_metrics.lake import COLUMNS, LakeError, lake_at
+from user_metrics.printable import printable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,7 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-console = Console()
+# What is printed has data in it, of which [red] is data too.
+console = Console(markup=False)
 
 
 class Table(StrEnum):
@@ -33,13 +35,23 @@ class Table(StrEnum):
     orders = "orders"
 
 
+WHOLE = [Table.users]
+"""Extracted as a whole: their changes alone would leave orders waiting for users who have not changed."""
+
 LakeUri = Annotated[str, typer.Option("--lake", envvar="LAKE_URI", help="The lake: a folder, or s3://bucket/prefix.")]
 
 
 def refusal(sentence: object) -> typer.Exit:
     """Prints why a command can do nothing, and returns what to raise."""
-    Console(stderr=True).print(str(sentence), style="red", highlight=False, markup=False, soft_wrap=True)
+    Console(stderr=True).print(printable(str(sentence)), style="red", highlight=False, markup=False, soft_wrap=True)
     return typer.Exit(1)
+
+
+def refuse_future(option: str, day: datetime) -> None:
+    """Refuses a date that has not begun: its load would be empty, and a build stops at one that is after tomorrow."""
+    today = datetime.now(UTC).date()
+    if day.date() > today:
+        raise refusal(f"{option} is {day.date()}, which has not begun: today is {today} (UTC).")
 
 
 def need_project() -> None:
@@ -98,7 +110,7 @@ def check_lake(
     need_project()
     try:
         report = check_lake.check(lake_uri, variables)
-    except DbtCommandError as error:
+    except (DbtCommandError, LakeError) as error:
         raise refusal(error) from error
     if as_json:
         typer.echo(report.as_json())
@@ -135,6 +147,7 @@ def extract_load(
     need_extraction()
     from user_metrics import extract, source, watch
 
+    refuse_future("--date", date)
     watch.log_events()
     try:
         with watch.bars() as progress:
@@ -148,7 +161,8 @@ def extract_load(
 def backfill_dates(
     first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First date.")],
     last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last date.")],
-    whole: Annotated[list[Table] | None, typer.Option(help="A table to extract as a whole each time.")] = None,
+    whole: Annotated[list[Table], typer.Option(help="A table to extract as a whole each time.")] = WHOLE,
+    by_change: Annotated[bool, typer.Option("--by-change", help="Extract no table as a whole.")] = False,
     at_once: Annotated[
         int, typer.Option("--parallel-extract", min=1, max=32, help="Dates to extract at once, and to build together.")
     ] = 1,
@@ -170,11 +184,12 @@ def backfill_dates(
 
     if first > last:
         raise refusal("--from must not be after --to.")
+    refuse_future("--to", last)
     watch.log_events()
     try:
         wanted = backfill.Backfill(
-            source.source(), lake_at(lake_uri), first.date(), last.date(), frozenset(whole or []), target,
-            backfill.settings(variables), at_once,
+            source.source(), lake_at(lake_uri), first.date(), last.date(), frozenset([] if by_change else whole),
+            target, backfill.settings(variables), at_once,
         )  # fmt: skip
         wanted.check()
     except (source.SourceError, LakeError, DbtBaseException, DbtCommandError) as error:
@@ -185,7 +200,9 @@ def backfill_dates(
     except LakeError as error:
         raise refusal(error) from error
     except (extract.ExtractionError, load.LoadError, DbtBaseException, DbtCommandError) as error:
-        raise refusal(f"{error} The dates before are built; the same command goes on after them.") from error
+        done_to = wanted.done_to()
+        built = f" The dates up to {done_to} are built; the same command goes on after them." if done_to else ""
+        raise refusal(f"{error}{built}") from error
     console.print(f"{count} dates were taken in, up to {last.date()}.", highlight=False)
 
 
@@ -311,7 +328,7 @@ def install_packages() -> None:
         said = packages.install(Path(os.environ.get("DBT_PACKAGES_PATH", "dbt_packages")))
     except FileNotFoundError as error:
         raise refusal(error) from error
-    console.print(said, highlight=False, markup=False)
+    console.print(said, highlight=False)
 
 
 @app.command("summary")

@@ -38,7 +38,8 @@ def run(*arguments: str, manifest: Manifest | None = None, **variables: str) -> 
             errors.append(event.info.msg)
 
     with _environment(variables), contextlib.redirect_stdout(io.StringIO()):
-        result = dbtRunner(manifest, callbacks=[heard]).invoke([*arguments, "--quiet"])
+        # Whatever DBT_PRINT says: what is printed is the result.
+        result = dbtRunner(manifest, callbacks=[heard]).invoke([*arguments, "--quiet", "--print"])
     if not result.success:
         raise DbtCommandError(_sentence(str(result.exception or "\n".join(errors))))
     return printed

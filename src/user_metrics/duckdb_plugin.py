@@ -1,7 +1,6 @@
 """dbt-duckdb plugin, configured in profiles.yml: checks DUCKDB_PATH and a memory limit, and says where the lake is."""
 
 import os
-from functools import cached_property
 from pathlib import Path
 
 import duckdb
@@ -46,7 +45,16 @@ def open_database(path: str, schema: str) -> None:
         if file.is_dir():
             raise ValueError("which is a folder: name a file in it")
         file.parent.mkdir(parents=True, exist_ok=True)
-        duckdb.connect(path).close()
+        is_new = not file.exists()
+        try:
+            with duckdb.connect(path):
+                # It is ours alone now: what a process that was killed has spilled is nobody's.
+                for spilled in file.with_name(f"{file.name}.tmp").glob("duckdb_temp_*"):
+                    spilled.unlink()
+        except duckdb.Error:
+            if is_new:
+                file.unlink(missing_ok=True)  # half a file, of a disk that is full
+            raise
     except (ValueError, OSError, duckdb.Error) as error:
         raise DbtRuntimeError(f"DUCKDB_PATH is '{path}', {_reason(error)}.") from None
 
@@ -78,16 +86,20 @@ def check_memory_limit(memory_limit: str) -> None:
 class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb has no types
     """Sets lake_uri, lake_trouble (none, or why it cannot be read) and the memory limit of every DuckDB session."""
 
+    _is_lake_read = False
+
     def initialize(self, plugin_config: dict[str, str]) -> None:
         """Called by dbt-duckdb with the plugin's config in profiles.yml, before it opens the file."""
-        self._config = plugin_config
+        if not plugin_config.get("lake_uri"):
+            raise DbtRuntimeError("profiles.yml has no lake_uri under user_metrics.duckdb_plugin: name the lake there.")
+        self._memory_limit = plugin_config.get("memory_limit")
         self._lake_uri = plugin_config["lake_uri"].rstrip("/")
         if "://" not in self._lake_uri:
             # Absolute, as the views over the lake may be read from another folder.
             self._lake_uri = os.path.abspath(self._lake_uri)  # noqa: PTH100 — Path would follow links
-        open_database(self.creds.path, self.creds.schema)
-        if plugin_config["memory_limit"]:
-            check_memory_limit(plugin_config["memory_limit"])
+        open_database(self.creds.path or IN_MEMORY, self.creds.schema)
+        if self._memory_limit:
+            check_memory_limit(self._memory_limit)
 
     def configure_connection(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Called by dbt-duckdb once, for the connection whose sessions it uses."""
@@ -99,10 +111,14 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb has no types
     def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Called by dbt-duckdb for every session."""
         cursor.execute("set variable lake_uri = $1", [self._lake_uri])
-        cursor.execute("set variable lake_trouble = $1", [self._lake_trouble])
-        if self._config["memory_limit"]:
-            cursor.execute(f"set memory_limit = '{self._config['memory_limit']}'")
+        cursor.execute("set variable lake_trouble = $1", [self._lake_trouble()])
+        if self._memory_limit:
+            cursor.execute(f"set memory_limit = '{self._memory_limit}'")
 
-    @cached_property
     def _lake_trouble(self) -> str | None:
-        return trouble_with(self._lake_uri)
+        """Asked once where all is well; what is not there may come while dbt runs."""
+        if not self._is_lake_read:
+            trouble = trouble_with(self._lake_uri)
+            self._is_lake_read = not trouble
+            return trouble
+        return None

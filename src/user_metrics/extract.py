@@ -3,6 +3,8 @@
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -14,7 +16,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from user_metrics.duckdb_extensions import load_extension
 from user_metrics.lake import COLUMNS, Lake, partition_of, write_file
-from user_metrics.source import Source, SourceTable
+from user_metrics.source import Source
 from user_metrics.sql import literal, quoted
 from user_metrics.watch import growing
 
@@ -23,10 +25,14 @@ CLOCKS_MAY_DIFFER = timedelta(minutes=1)
 TRANSIENT = re.compile(
     r"connection refused|could not (connect|receive|translate host name)|server closed the connection|timeout expired"
     r"|no route to host|network is unreachable|connection reset|broken pipe|starting up|shutting down|too many clients"
-    r"|terminating connection|SSL SYSCALL|no connection to the server",
+    r"|terminating connection|SSL SYSCALL|no connection to the server|conflict with recovery"
+    r"|remaining connection slots|too many connections",
     re.IGNORECASE,
 )
 """What PostgreSQL and its library say of trouble that passes."""
+
+OF_SERVER = re.compile("connection to server|could not (connect|receive|translate host name)|FATAL|ERROR")
+"""What is in a message of a server, or of the way to it; others are of the address, and may have a password in them."""
 
 
 class ExtractionError(Exception):
@@ -80,47 +86,81 @@ def read(
     source: Source, table: str, day: date, whole: bool, loaded_at: datetime, file: Path, progress: Progress
 ) -> None:
     """Writes the rows of a table into a file: of one snapshot of the source, and without holding them in memory."""
-    settings = getattr(source, table)
     with tempfile.TemporaryDirectory() as spill, duckdb.connect(config={"temp_directory": spill}) as connection:
-        attach(connection, source)
-        refuse_clock_ahead(connection)
         connection.execute("set preserve_insertion_order = false")
         # It would go to standard output, which is for the result.
         connection.execute("set enable_progress_bar = false")
-        rows = query(source, settings, table, day, whole)
-        try:
-            with growing(file, progress, f"{table} {day}"):
-                connection.execute(write_file(f"({rows})", file), {"loaded_at": loaded_at})
-        except duckdb.Error as error:
-            raise told(error, source, settings, table) from None
+        with signed_in(connection, source):
+            refuse_clock_ahead(connection)
+            try:
+                rows = query(connection, source, table, day, whole)
+                with growing(file, progress, f"{table} {day}"):
+                    connection.execute(write_file(f"({rows})", file), {"loaded_at": loaded_at})
+            except duckdb.Error as error:
+                raise told(error, source, table) from None
 
 
-def attach(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
-    """Has a session read the source, read-only and in one snapshot."""
+SESSION = """
+    select
+        set_config('client_encoding', 'UTF8', true) as encoding,
+        set_config('row_security', 'off', true) as row_security,
+        set_config('TimeZone', 'UTC', true) as time_zone,
+        set_config('idle_in_transaction_session_timeout', '600s', true) as idle,
+        set_config(
+            'statement_timeout', coalesce(nullif(current_setting('statement_timeout'), '0'), '{}s'), true
+        ) as running
+    """
+"""Settings of the transaction. They are not `options` of the session, which poolers do not take.
+
+Without row security the server refuses to leave out rows that a policy hides.
+"""
+
+
+@contextmanager
+def signed_in(connection: duckdb.DuckDBPyConnection, source: Source) -> Iterator[None]:
+    """Has a session ask the source in a block: in a read-only transaction of one connection, which is one snapshot."""
     try:
         load_extension(connection, "postgres_scanner")
     except duckdb.Error as error:
         raise ExtractionError(str(error)) from None
     connection.execute("set timezone = 'UTC'")
-    # Its settings of timeouts hold for some of its sessions only; these hold for all, where the address has no others.
     os.environ.setdefault("PGCONNECT_TIMEOUT", "10")
-    options = os.environ.get("PGOPTIONS", "")
-    if "statement_timeout" not in options:
-        timeouts = f"-c statement_timeout={source.timeout_seconds}s -c idle_in_transaction_session_timeout=600s"
-        os.environ["PGOPTIONS"] = f"{options} {timeouts}"
     dsn = source.postgres_dsn.get_secret_value()
     try:
-        connection.execute(f"attach {literal(dsn)} as source (type postgres, read_only)")
-    except duckdb.Error as error:
-        # What DuckDB says has the address with the password in it.
-        said = str(error).replace(dsn, "…").split('": ', 1)[-1].splitlines()[0]
-        kind = PassingError if TRANSIENT.search(said) else ExtractionError
-        raise kind(f"SOURCE_POSTGRES_DSN names a server that cannot be signed in to: {said}") from None
+        try:
+            connection.execute(f"attach {literal(dsn)} as source (type postgres, read_only)")
+            connection.execute("begin")
+            connection.execute(f"from {of_source(SESSION.format(source.timeout_seconds))}")
+        except duckdb.Error as error:
+            raise not_signed_in(str(error), dsn) from None
+        yield
+    finally:
+        # Left to the end of the session, it would end the process where the server is gone.
+        with suppress(duckdb.Error):
+            connection.execute("rollback")
+
+
+def not_signed_in(message: str, dsn: str) -> ExtractionError:
+    """Why the source cannot be signed in to, without its password or a part of it."""
+    # DuckDB says the whole address, and libpq that part of an address which it does not understand.
+    said = message.replace(dsn, "…").split('": ', 1)[-1].splitlines()[0]
+    if "@" in said or not OF_SERVER.search(said):
+        return ExtractionError(
+            "SOURCE_POSTGRES_DSN is not an address of PostgreSQL: write host=… dbname=… user=… password='…', or"
+            " postgresql://user:password@host/database with %40 for @, %2F for / and %25 for % in the password."
+        )
+    kind = PassingError if TRANSIENT.search(said) else ExtractionError
+    return kind(f"SOURCE_POSTGRES_DSN names a server that cannot be signed in to: {said}")
+
+
+def of_source(query: str) -> str:
+    """A query that the source answers, as a table of DuckDB."""
+    return f"postgres_query('source', {literal(query)})"
 
 
 def refuse_clock_ahead(connection: duckdb.DuckDBPyConnection) -> None:
     """Raises ExtractionError where the source's clock is ahead: its changes would seem newer than their load."""
-    asked = "select epoch(clock) from postgres_query('source', 'select clock_timestamp() as clock')"
+    asked = f"select epoch(clock) from {of_source('select clock_timestamp() as clock')}"
     ((there,),) = connection.execute(asked).fetchall()
     ahead = timedelta(seconds=there - datetime.now(UTC).timestamp())
     if ahead > CLOCKS_MAY_DIFFER:
@@ -129,66 +169,171 @@ def refuse_clock_ahead(connection: duckdb.DuckDBPyConnection) -> None:
         )
 
 
-def query(source: Source, settings: SourceTable, table: str, day: date, whole: bool) -> str:
+def query(connection: duckdb.DuckDBPyConnection, source: Source, table: str, day: date, whole: bool) -> str:
     """The rows of a load, as the lake has them."""
-    expressions = settings.expressions()
+    expressions = getattr(source, table).expressions()
+    start = datetime.combine(day, time(), UTC)
+    first, end = start - timedelta(minutes=source.overlap_minutes), start + timedelta(days=1)
+    types = {
+        name: type
+        for name, type in columns_of(connection, source, table).items()
+        if any(name in expression for expression in expressions.values())
+    }
+    rows = rows_of(types, source, table, None if whole else (first, end))
+    for name, expression in expressions.items():
+        column = expression.strip('"')
+        if types.get(column) == "numeric":
+            # Of any size and precision: as a double, which it is in other expressions, it would lose digits.
+            expressions[name] = quoted(f"{column} as text")
     if table == "orders" and source.statuses:
         pairs = ", ".join(f"{literal(theirs)}: {literal(ours)}" for theirs, ours in source.statuses.items())
         status = f"cast({expressions['status']} as varchar)"
         expressions["status"] = f"coalesce(map {{{pairs}}}[{status}], {status})"
+    named = ", ".join(f"{expression} as {name}" for name, expression in expressions.items())
+    found = {name: type for name, type, *_ in connection.execute(f"describe select {named} from {rows}").fetchall()}
     columns = [
-        f"{converted(expressions[name], name, type) if name in expressions else '$loaded_at::timestamp'} as {name}"
+        f"{fitted(expressions[name], name, type, found[name]) if name in found else '$loaded_at::timestamp'} as {name}"
         for name, type in COLUMNS[table].items()
     ]
-    start, updated_at = datetime.combine(day, time(), UTC), expressions["updated_at"]
     # As times: texts, which a column of texts would be compared with, have another order.
-    first, end = (
-        f"timestamp '{moment:%Y-%m-%d %H:%M:%S}'"
-        for moment in (start - timedelta(minutes=source.overlap_minutes), start + timedelta(days=1))
-    )
-    changed = f"{updated_at} >= {first} and {updated_at} < {end}"
+    since, until = (f"timestamp '{moment:%Y-%m-%d %H:%M:%S}'" for moment in (first, end))
+    updated_at = expressions["updated_at"]
+    changed = f"{updated_at} >= {since} and {updated_at} < {until}"
     if whole:
         # What has changed since is not of this load; a row without a time is for the models to reject.
-        changed = f"coalesce({updated_at} < {end}, true)"
-    table_name = f"{quoted(source.db_schema)}.{quoted(settings.table)}"
-    return f"select {', '.join(columns)} from source.{table_name} where {changed}"
+        changed = f"coalesce({updated_at} < {until}, true)"
+    return f"select {', '.join(columns)} from {rows} where {changed}"
 
 
-def converted(expression: str, name: str, type: str) -> str:
-    """A value as the lake's type, or an error where it would lose something."""
-    cast = f"cast({expression} as {type})"
-    if type.startswith("decimal"):
-        loss = literal(f"{name} has more than two digits behind the point")
-        return f"case when cast({expression} as decimal(38, 9)) <> {cast} then error({loss}) else {cast} end"
-    return cast
-
-
-def told(error: duckdb.Error, source: Source, settings: SourceTable, table: str) -> ExtractionError:
-    """An error of reading, as a sentence."""
-    said = re.sub(r"^\w[\w ]* Error: ", "", str(error).splitlines()[0])
-    name = f"{source.db_schema}.{settings.table}"
-    if isinstance(error, duckdb.CatalogException):
-        return ExtractionError(
+def columns_of(connection: duckdb.DuckDBPyConnection, source: Source, table: str) -> dict[str, str]:
+    """The columns of the source's table, by PostgreSQL's names of their types; raises ExtractionError without it."""
+    asked = f"""
+        select
+            attname,
+            case typbasetype
+                when 0 then format_type(atttypid, atttypmod) else format_type(typbasetype, typtypmod)
+            end as type
+        from pg_attribute
+        inner join pg_type on pg_attribute.atttypid = pg_type.oid
+        where attrelid = to_regclass({literal(address(source, table))}) and attnum > 0 and not attisdropped
+        """
+    found = dict(connection.execute(f"from {of_source(asked)}").fetchall())
+    if not found:
+        name = f"{source.db_schema}.{getattr(source, table).table}"
+        raise ExtractionError(
             f"The source has no table {name}: correct SOURCE_{table.upper()}__TABLE or SOURCE_DB_SCHEMA."
         )
-    if isinstance(error, duckdb.BinderException):
-        trouble = "is not there" if "not found in FROM clause" in str(error) else "cannot be used as it is"
-        return ExtractionError(f"A column of {name} {trouble} ({said}): correct SOURCE_{table.upper()}__… of it.")
+    return found
+
+
+def address(source: Source, table: str) -> str:
+    """The source's table, in SQL."""
+    return f"{quoted(source.db_schema)}.{quoted(getattr(source, table).table)}"
+
+
+def rows_of(types: dict[str, str], source: Source, table: str, changed: tuple[datetime, datetime] | None) -> str:
+    """The source's rows with these columns, in SQL of DuckDB; of each `numeric` its text too, named "amount as text".
+
+    changed: from when and until when rows are wanted: an index of the source may find them; others may come along.
+    """
+    numbers = {name: type for name, type in types.items() if type.startswith("numeric")}
+    # Of a number that is NaN, DuckDB would make 0.
+    wanted = [f"{quoted(name)}{'::text' if name in numbers else ''}" for name in types]
+    asked = f"select {', '.join(wanted)} from {address(source, table)}"
+    updated_at = getattr(source, table).updated_at.strip('"')
+    if changed and types.get(updated_at, "").startswith(("timestamp", "date")):
+        first, end = (literal(f"{moment:%Y-%m-%d %H:%M:%S}+00") for moment in changed)
+        asked += f" where {quoted(updated_at)} >= {first} and {quoted(updated_at)} < {end}"
+    if not numbers:
+        return of_source(asked)
+    casts = ", ".join(f"{number(name, type)} as {quoted(name)}" for name, type in numbers.items())
+    texts = ", ".join(f"{quoted(name)} as {quoted(f'{name} as text')}" for name in numbers)
+    return f"(select * replace ({casts}), {texts} from {of_source(asked)})"
+
+
+def number(name: str, type: str) -> str:
+    """A `numeric` of the source, of its text: as a decimal of the same digits, or as a double where they are many."""
+    column, digits = quoted(name), re.fullmatch(r"numeric\((\d+),(\d+)\)", type)
+    if not digits or int(digits[1]) > 38:
+        return f"cast({column} as double)"
+    cast = f"cast({column} as decimal({digits[1]}, {digits[2]}))"
+    return f"case when {column} in ('NaN', 'Infinity', '-Infinity') then {refused(name, column)} else {cast} end"
+
+
+OWN_NOISE = {"FLOAT": 2**-23, "DOUBLE": 2**-51}
+"""By how much of itself a number may be off from the decimal that it stands for: it was stored, and perhaps divided."""
+
+WHOLE, CENTS = r"\s*[+-]?\d+(\.0*)?\s*", r"\s*[+-]?(\d+\.?|\d*\.\d{1,2}0*)\s*"
+
+
+def fitted(expression: str, name: str, type: str, found: str) -> str:
+    """A value as the lake's type, or an error that names it where it would lose something.
+
+    found: its type in DuckDB.
+    """
+    fits, cast, value = "true", f"try_cast({expression} as {type})", f"cast({expression} as varchar)"
+    if type == "bigint" and found in OWN_NOISE:
+        # From 2^53 on, a double may stand for another whole number.
+        fits = f"isfinite({expression}) and abs({expression}) < 9007199254740992 and trunc({expression}) = {expression}"
+    elif type == "bigint" and not re.fullmatch(r"U?\w*INT(EGER)?|DECIMAL\(\d+,0\)", found):
+        fits = f"regexp_full_match({value}, {literal(WHOLE)})"
+    elif type == "decimal(18, 2)" and found in OWN_NOISE:
+        double = f"cast({expression} as double)"
+        noise = f"abs({double}) * {OWN_NOISE[found]!r}"
+        fits = f"isfinite({expression}) and abs({double} - round({double}, 2)) <= {noise}"
+        cast = f"try_cast(round({double}, 2) as {type})"
+    elif type == "decimal(18, 2)" and not re.fullmatch(r"U?\w*INT(EGER)?|DECIMAL\(\d+,[012]\)", found):
+        fits = f"regexp_full_match({value}, {literal(CENTS)})"
+    elif type == "timestamp":
+        cast = f"cast({expression} as {type})"
+    return (
+        f"case when {expression} is null then null when {fits} and {cast} is not null then {cast}"
+        f" else {refused(name, value, type)} end"
+    )
+
+
+def refused(name: str, value: str, type: str = "decimal(18, 2)") -> str:
+    """An error of DuckDB, which names a value that the lake cannot hold."""
+    return f"error({literal(f'{name} is ')} || {value} || {literal(f', which {type} cannot hold without loss')})"
+
+
+def told(error: duckdb.Error, source: Source, table: str) -> ExtractionError:
+    """An error of reading, as a sentence."""
+    said = re.sub(r"^\w[\w ]* Error: ", "", str(error).splitlines()[0])
+    name = f"{source.db_schema}.{getattr(source, table).table}"
     if "statement timeout" in str(error):
         return ExtractionError(f"Reading {name} was ended by a statement timeout: set SOURCE_TIMEOUT_SECONDS to more.")
     if TRANSIENT.search(str(error)):
         return PassingError(f"The source went away while {name} was read: {said}")
+    if "row-level security" in str(error):
+        return ExtractionError(
+            f"Row-level security hides rows of {name} from the user of SOURCE_POSTGRES_DSN: give the user BYPASSRLS."
+        )
+    if "invalid byte sequence" in str(error) or "Invalid unicode" in str(error):
+        return ExtractionError(f"A text of {name} is no UTF-8: {said.split('ERROR: ')[-1].strip()}.")
+    if "permission denied" in str(error):
+        return ExtractionError(f"The user of SOURCE_POSTGRES_DSN may not read {name}: grant it select.")
+    if isinstance(error, duckdb.BinderException):
+        trouble = "is not there" if "not found in FROM clause" in str(error) else "cannot be used as it is"
+        return ExtractionError(f"A column of {name} {trouble} ({said}): correct SOURCE_{table.upper()}__… of it.")
     return ExtractionError(f"A row of {name} does not fit the lake: {said}.".replace("..", "."))
 
 
 def verify(file: Path, table: str) -> tuple[int, datetime | None]:
     """How many rows a file has, and their newest change; raises ExtractionError where it is no file of the lake."""
+    written = f"read_parquet({literal(file)}, hive_partitioning = false)"
     with duckdb.connect() as connection:
-        columns = connection.execute("describe from read_parquet(?, hive_partitioning = false)", [str(file)]).fetchall()
-        found = {name: type.lower().replace(",", ", ") for name, type, *_ in columns}
-        if found != COLUMNS[table]:
-            raise ExtractionError(f"The file that was written has the columns {found}, not {COLUMNS[table]}.")
-        (row,) = connection.execute(
-            "select count(*), max(updated_at) from read_parquet(?, hive_partitioning = false)", [str(file)]
-        ).fetchall()
-    return row[0], row[1]
+        try:
+            columns = connection.execute(f"describe from {written}").fetchall()
+            # Every value is read, as one that cannot be is found in no other way.
+            ((rows, newest, _),) = connection.execute(
+                f"select count(*), max(updated_at), max(hash(load)) from {written} as load"
+            ).fetchall()
+        except duckdb.Error as error:
+            raise ExtractionError(
+                f"The file that was written cannot be read again: {str(error).splitlines()[0]}"
+            ) from None
+    found = {name: type.lower().replace(",", ", ") for name, type, *_ in columns}
+    if found != COLUMNS[table]:
+        raise ExtractionError(f"The file that was written has the columns {found}, not {COLUMNS[table]}.")
+    return rows, newest

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 
@@ -135,11 +135,11 @@ class FolderLake(Lake):
         folder = Path(self.uri, partition)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix="_", suffix=".parquet", dir=folder)
+            file = folder / f"_{uuid4().hex}.parquet"
+            # Not by tempfile, whose files nobody else may read: who may read the lake is for the umask to say.
+            file.touch(exist_ok=False)
         except OSError as error:
             raise LakeError(f"LAKE_URI is '{self.uri}', which cannot be written: {error.strerror}.") from error
-        os.close(handle)
-        file = Path(name)
         for left in folder.glob("_*.parquet"):
             with suppress(FileNotFoundError):
                 if time.time() - left.stat().st_mtime > ABANDONED_AFTER:
@@ -155,7 +155,6 @@ class FolderLake(Lake):
         """By a rename, after the file is on the disk."""
         with file.open("rb") as written:
             os.fsync(written.fileno())
-        file.chmod(0o644)
         return str(file.rename(Path(self.uri, path)))
 
 

@@ -4,6 +4,7 @@ The page is whole in itself: charts are drawn in the browser by a copy of Vega t
 """
 
 import json
+import os
 from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,7 +16,6 @@ from markupsafe import Markup
 
 from user_metrics.dbt_command import run
 from user_metrics.pages import filled_in
-from user_metrics.summary import masked
 
 Row = dict[str, Any]
 
@@ -25,14 +25,17 @@ def build(page: Path, target: str, show_emails: bool = False) -> Path:
 
     Raises DbtCommandError when nothing has been built yet, or user_metrics is empty.
     """
-    data = json.loads(run("run-operation", "report_data", "--target", target, "--no-write-json")[-1])
+    arguments = json.dumps({"show_emails": show_emails})
+    command = ["run-operation", "report_data", "--args", arguments, "--target", target, "--no-write-json"]
+    data = json.loads(run(*command)[-1])
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(render(data, show_emails))
-    return page
+    unfinished = page.with_name(f"{page.name}.{os.getpid()}")
+    unfinished.write_text(render(data))
+    return unfinished.replace(page)
 
 
-def render(data: Row, show_emails: bool = False) -> str:
-    """The page, of what the macro report_data has printed; addresses are masked unless they are asked for."""
+def render(data: Row) -> str:
+    """The page, of what the macro report_data has printed."""
     charts = {name: json.loads(chart.to_json()) for name, chart in _charts(data).items()}
     return filled_in(
         "report.html.jinja",
@@ -40,7 +43,7 @@ def render(data: Row, show_emails: bool = False) -> str:
         last=data["by_date"][-1],
         spent_by_all=sum(float(band["spent"]) for band in data["bands"]),
         shares=_shares(data["concentration"]),
-        leaderboard=list(_leaderboard(data, show_emails)),
+        leaderboard=list(_leaderboard(data)),
         vega=Markup(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")),
         charts=Markup(json.dumps(charts).replace("</", "<\\/")),
     )
@@ -170,13 +173,13 @@ def _shares(percentiles: list[Row]) -> Row:
 # The leaderboard
 
 
-def _leaderboard(data: Row, show_emails: bool) -> Iterable[Row]:
+def _leaderboard(data: Row) -> Iterable[Row]:
     """The leaders as the table shows them."""
     for leader in data["leaders"]:
         spent = [float(point["total_spent"]) for point in data["trends"] if point["user_id"] == leader["user_id"]]
         yield {
             **leader,
-            "email": (leader["email"] or "") if show_emails else masked(leader["email"]),
+            "email": leader["email"] or "",
             "week": _movement(leader["spending_rank"], leader["rank_a_week_ago"]),
             "month": _movement(leader["spending_rank"], leader["rank_a_month_ago"]),
             "line": _sparkline(spent),

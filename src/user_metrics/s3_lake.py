@@ -12,7 +12,6 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import boto3
 import duckdb
@@ -59,11 +58,15 @@ class S3Lake(Lake):
 
     def __init__(self, uri: str) -> None:
         """Raises LakeError when it is no address of S3."""
-        parts = urlsplit(uri)
-        if parts.scheme != "s3" or not parts.netloc:
-            raise LakeError(f"LAKE_URI is '{uri}', but Redshift loads from S3 alone: name it s3://bucket/prefix.")
         super().__init__(uri)
-        self._bucket, self._prefix = parts.netloc, parts.path.strip("/")
+        scheme, _, path = self.uri.partition("://")
+        self._bucket, _, self._prefix = path.partition("/")
+        if scheme != "s3" or not self._bucket:
+            raise LakeError(f"LAKE_URI is '{uri}', but Redshift loads from S3 alone: name it s3://bucket/prefix.")
+        if found := re.search("[#?]|//", path):
+            raise LakeError(
+                f"LAKE_URI is '{uri}', whose {found[0]} is one thing to DuckDB and another to S3: name another prefix."
+            )
         self._session = boto3.Session()
         self._client = self._session.client("s3", endpoint_url=endpoint())
 
@@ -80,11 +83,19 @@ class S3Lake(Lake):
         loads: dict[tuple[str, date], Load] = {}
         for entry in self._listed(folders):
             if found := A_LOAD.fullmatch(entry["Key"].removeprefix(self._key(""))):
-                key = found[1], date.fromisoformat(found[2])
                 url = f"s3://{self._bucket}/{entry['Key']}"
+                key = found[1], self._date(found[2], url)
                 file = {"url": url, "size": entry["Size"], "etag": entry["ETag"]}
                 loads.setdefault(key, Load(*key, files=[])).files.append(file)
         return loads
+
+    def _date(self, text: str, url: str) -> date:
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            raise LakeError(
+                f"LAKE_URI is '{self.uri}', where {url} lies under {text}, which is no date of the calendar: move it."
+            ) from None
 
     def _listed(self, folders: Iterable[str]) -> Iterator[dict[str, Any]]:
         """What S3 says of each object in some folders."""

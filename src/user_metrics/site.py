@@ -48,9 +48,18 @@ def build(folder: Path, target: str) -> Path:
     write_column_lineage(work / "manifest.json", work / "catalog.json", new / LINEAGE.parent)
     report.build(new / "report.html", target)
     (new / "index.html").write_text(landing_page(facts))
-    shutil.rmtree(folder, ignore_errors=True)
-    new.rename(folder)
+    put_in_place(new, folder)
     return folder / "index.html"
+
+
+def put_in_place(new: Path, folder: Path) -> None:
+    """Replaces a folder by renames alone: wherever this is stopped, a whole one is there or lies beside it."""
+    old = folder.with_name(f"{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_column_lineage(manifest: Path, catalog: Path, folder: Path) -> None:

@@ -1,9 +1,10 @@
 """Where users and orders are extracted from, as environment variables say; docs/settings.md lists them."""
 
+import re
 from typing import Annotated
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 Expression = Annotated[str, Field(min_length=1)]
 """SQL of DuckDB over the columns of the source's table: most often the name of one."""
@@ -72,3 +73,7 @@ def source() -> Source:
             raise SourceError(f"{name} is not set: docs/extraction.md says to what.") from None
         said = first["msg"].removeprefix("Value error, ")
         raise SourceError(f"{name} is wrong: {said[:1].lower()}{said[1:]}.") from None
+    except SettingsError as error:
+        (field,) = re.findall('field "(.*?)"', str(error))
+        example = '{"paid": "completed"}'
+        raise SourceError(f"SOURCE_{field.upper()} is no JSON: write it like '{example}'.") from None

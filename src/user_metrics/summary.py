@@ -6,6 +6,8 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
+from user_metrics.printable import printable
+
 LEADERBOARD = """
     select spending_rank, user_id, email, order_count, total_spent, avg_order_value
     from analytics.user_metrics
@@ -29,7 +31,7 @@ def show(database: Path, console: Console) -> None:
         for heading in ("rank", "user", "orders", "spent", "average"):
             leaderboard.add_column(heading, justify="left" if heading == "user" else "right")
         for rank, user_id, email, orders, spent, average in connection.execute(LEADERBOARD).fetchall():
-            name = f"{user_id} {masked(email)}"
+            name = f"{user_id} {printable(masked(email))}"
             leaderboard.add_row(str(rank), name, f"{orders:,}", f"{spent:,.2f}", f"{average or 0:,.2f}")
     console.print(leaderboard)
     console.print(f"{dates} dates are built, from {first_date} to {last_date}: {rows:,} rows.", highlight=False)
@@ -40,5 +42,6 @@ def masked(email: str | None) -> str:
     """An address that shows no more than whose it may be: a…@example.com."""
     if not email or "@" not in email:
         return ""
-    name, domain = email.split("@", 1)
+    # A name may have an @ too.
+    name, domain = email.rsplit("@", 1)
     return f"{name[:1]}…@{domain}"

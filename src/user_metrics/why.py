@@ -7,8 +7,10 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from user_metrics.dbt_command import run
+from user_metrics.printable import printable
 
 FIGURES = ("order_count", "total_spent", "last_order_at")
 """What a row must agree in with a plain sum over fct_orders."""
@@ -34,10 +36,13 @@ def agrees(found: Explanation) -> bool:
 
 def show(found: Explanation, console: Console) -> None:
     """Prints an explanation as tables."""
+    found = printable(found)
     stored = found["stored"]
+    figures = f"{_count(stored['order_count'], 'order')}, {_money(stored['total_spent'])} spent"
     console.print(
-        f"[bold]User {found['user']} on {found['date']}[/bold]: {_count(stored['order_count'], 'order')},"
-        f" {_money(stored['total_spent'])} spent, rank {int(stored['spending_rank']):,}.",
+        Text.assemble(
+            (f"User {found['user']} on {found['date']}", "bold"), f": {figures}, rank {int(stored['spending_rank']):,}."
+        ),
         highlight=False,
     )
     _show_orders(found, console)

@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The longest first: left for the end, one of them keeps a worker for minutes after the others have done.
     items.sort(key=lambda item: not item.get_closest_marker("airflow"))
     for item in items:
-        if "application" in getattr(item, "fixturenames", ()):
+        if {"application", "s3", "redshift"}.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("wheels")
 
 

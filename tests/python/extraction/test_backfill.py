@@ -67,7 +67,7 @@ def test_one_that_was_stopped_goes_on_and_one_that_has_ended_begins_anew(shop: A
     assert result.exit_code == 1
     said = " ".join(result.stderr.split())
     assert "A row of public.orders does not fit the lake: " in said
-    assert said.endswith("The dates before are built; the same command goes on after them.")
+    assert said.endswith("The dates up to 2024-01-01 are built; the same command goes on after them.")
     assert spent(project) == WHOLE[:1]
     shop.sql("update orders set amount = 10 where id = 2")
     result = backfill(project)
@@ -77,6 +77,33 @@ def test_one_that_was_stopped_goes_on_and_one_that_has_ended_begins_anew(shop: A
     result = backfill(project, "--parallel-extract", "3")
     assert result.stdout == f"3 dates were taken in, up to {LAST}.\n"
     assert spent(project) == WHOLE
+
+
+def test_a_lake_that_is_not_there_yet_is_made_and_read(shop: Application, project: Project) -> None:
+    project.lake = project.folder / "not" / "there"
+    result = backfill(project)
+    assert result.exit_code == 0, result.output
+    assert spent(project) == WHOLE
+
+
+def test_users_by_change_leave_orders_waiting_which_is_said(shop: Application, project: Project) -> None:
+    shop.sql("update users set updated_at = '2023-12-01 08:00+00'")
+    result = backfill(project, "--by-change")
+    assert result.exit_code == 1
+    assert "assert_an_order_has_its_user" in result.stderr
+    assert "are built" not in result.stderr
+    assert backfill(project).exit_code == 0
+    assert spent(project) == WHOLE
+
+
+@pytest.mark.parametrize("damaged", ["{", "[]", '{"done_to": 1}', '{"done_to": "soon"}'])
+def test_a_state_that_is_damaged_is_named(shop: Application, project: Project, damaged: str) -> None:
+    (project.lake / "_backfill.json").write_text(damaged)
+    result = backfill(project)
+    assert result.exit_code == 1
+    said = f"LAKE_URI is '{project.lake}', whose _backfill.json is damaged: delete it, and the backfill begins anew."
+    assert said in result.stderr
+    assert [file.name for file in project.lake.iterdir()] == ["_backfill.json"]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +144,7 @@ def test_a_failed_test_stops_it(shop: Application, project: Project) -> None:
     ("options", "said"),
     [
         (["--from", "2024-02-01"], "--from must not be after --to."),
+        (["--to", "2999-01-01"], "--to is 2999-01-01, which has not begun: today is "),
         (["--whole", "sales"], "'sales' is not one of 'users', 'orders'"),
         (["--lake", "gs://bucket/lake"], "LAKE_URI is 'gs://bucket/lake', but must be a folder or s3://bucket/prefix."),
         (["--target", "nowhere"], "does not have a target named 'nowhere'"),

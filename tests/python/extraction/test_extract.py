@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
+import random
 import re
+import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,12 +25,14 @@ import duckdb
 import pytest
 from support.application import Application
 from support.days import build
+from support.postgres import PostgresServer
 from support.project import ROOT, Project, working_folder
 from support.s3 import BUCKET, S3
 from typer.testing import CliRunner, Result
 
 from user_metrics.cli import app
-from user_metrics.lake import COLUMNS
+from user_metrics.extract import ExtractionError, verify
+from user_metrics.lake import COLUMNS, declaration
 
 DAY = date(2024, 1, 5)
 
@@ -133,12 +140,255 @@ def test_tables_columns_and_statuses_are_called_as_the_settings_say(
     ]
 
 
-@pytest.mark.parametrize("amount", ["10000000000000000", "0.001"])
-def test_an_amount_that_does_not_fit_is_refused(application: Application, tmp_path: Path, amount: str) -> None:
-    place(application, 1, "2024-01-05 12:00+00")
+ORDER = {"id": "1", "user_id": "1", "amount": "10", "status": "'completed'"}
+
+
+def sell(application: Application, monkeypatch: pytest.MonkeyPatch, number: int, column: str, value: str) -> None:
+    """Makes a table of one order, of which a column is this expression, the source's orders."""
+    columns = ", ".join(f"{expression} as {name}" for name, expression in {**ORDER, column: value}.items())
+    times = "timestamptz '2024-01-05 12:00+00' as created_at, timestamptz '2024-01-05 12:00+00' as updated_at"
+    application.sql(f"create table sales_{number} as select {columns}, {times}")
+    monkeypatch.setenv("SOURCE_ORDERS__TABLE", f"sales_{number}")
+
+
+TOO_LARGE = "9223372036854775808"
+LOSSY = [
+    *(("id", f"'1.5'::{type}", "1.5") for type in ("numeric", "numeric(10, 1)", "double precision", "real", "text")),
+    ("user_id", "2.5::numeric", "2.5"),
+    ("user_id", "2.5::double precision", "2.5"),
+    ("id", "9007199254740993::double precision", "9007199254740992.0"),
+    ("id", f"{TOO_LARGE}::numeric", TOO_LARGE),
+    ("id", f"'{TOO_LARGE}'::text", TOO_LARGE),
+    *(
+        (column, f"'{value}'::{type}", said)
+        for column in ("id", "amount")
+        for value, said in (("NaN", "(?i:nan)"), ("Infinity", "(?i:inf(inity)?)"))
+        for type in ("numeric", "double precision", "real", "text")
+    ),
+    ("amount", "'NaN'::numeric(18, 2)", "NaN"),
+    ("amount", "10.0000000001::double precision", "10.0000000001"),
+    ("amount", "'10.001'::real", "10.001"),
+    *(("amount", f"'10.001'::{type}", "10.001") for type in ("numeric", "numeric(10, 3)", "text")),
+    ("amount", "'1e-20'::numeric", "0.00000000000000000001"),
+    ("amount", "'10000000000000000'::numeric(20, 0)", "10000000000000000"),
+    ("amount", "'10000000000000000'::numeric", "10000000000000000"),
+]
+
+
+def test_a_number_that_would_lose_something_is_refused(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, (column, value, said) in enumerate(LOSSY):
+        sell(application, monkeypatch, number, column, value)
+        loss = f"{column} is {said}, which .* cannot hold without loss[.]"
+        assert re.search(f"A row of public.sales_{number} does not fit the lake: {loss}", refusal(tmp_path)), value
+
+
+EXACT = [
+    *(
+        ("id", f"'9007199254740993'::{type}", 9007199254740993)
+        for type in ("numeric", "numeric(20, 0)", "text", "int8")
+    ),
+    ("user_id", "9007199254740993::numeric", 9007199254740993),
+    ("user_id", "7.000::numeric", 7),
+    ("user_id", "42::double precision", 42),
+    ("user_id", "null::numeric", None),
+    ("amount", "4194522.32::double precision", Decimal("4194522.32")),
+    ("amount", "0.1::double precision + 0.2::double precision", Decimal("0.30")),
+    ("amount", "12.34::real", Decimal("12.34")),
+    ("amount", "'-999999999999.99'::numeric", Decimal("-999999999999.99")),
+    ("amount", "10.1000000000000000000000::numeric", Decimal("10.10")),
+    ("amount", "'.5'::text", Decimal("0.50")),
+    ("amount", "12::smallint", Decimal("12.00")),
+]
+
+
+def test_a_number_that_loses_nothing_is_taken_whatever_its_type(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, (column, value, expected) in enumerate(EXACT):
+        sell(application, monkeypatch, number, column, value)
+        result = extract(tmp_path)
+        assert result.exit_code == 0, result.output
+        ((id, user_id, amount, *_),) = rows(tmp_path / "orders" / "date=2024-01-05")
+        assert {"id": id, "user_id": user_id, "amount": amount}[column] == expected, value
+
+
+def test_cents_that_are_divided_are_taken_to_the_cent(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(4194522)
+    cents = [chance.randrange(-(10**length), 10**length) for length in range(1, 14) for _ in range(300)]
+    application.sql("create table sales as select * from orders limit 0; alter table sales alter amount type bigint")
+    values = ", ".join(
+        f"({id}, 1, {amount}, 'completed', '2024-01-05', '2024-01-05')" for id, amount in enumerate(cents)
+    )
+    application.sql(f"insert into sales values {values}")
+    for name, value in (("TABLE", "sales"), ("AMOUNT", "amount / 100")):
+        monkeypatch.setenv(f"SOURCE_ORDERS__{name}", value)
     assert extract(tmp_path).exit_code == 0
-    place(application, 2, "2024-01-05 12:00+00", amount=amount)
-    assert "A row of public.orders does not fit the lake: " in refusal(tmp_path)
+    found = [amount for _, _, amount, *_ in rows(tmp_path / "orders" / "date=2024-01-05")]
+    assert found == [Decimal(amount).scaleb(-2) for amount in cents]
+
+
+def test_rows_that_row_level_security_hides_are_not_left_out(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(application, 1, "2024-01-05 12:00+00")
+    place(application, 2, "2024-01-05 12:00+00")
+    application.sql(
+        """
+        create role clerk login;
+        grant select on orders to clerk;
+        alter table orders enable row level security;
+        create policy first on orders using (id = 1)
+        """
+    )
+    monkeypatch.setenv("SOURCE_POSTGRES_DSN", application.dsn.replace("user=postgres", "user=clerk"))
+    try:
+        said = refusal(tmp_path, "orders", "--whole")
+        assert "Row-level security hides rows of public.orders from the user of SOURCE_POSTGRES_DSN: give" in said
+        said = refusal(tmp_path, "users", "--whole")
+        assert "The user of SOURCE_POSTGRES_DSN may not read public.users: grant it select." in said
+        application.sql("alter role clerk bypassrls")
+        assert extract(tmp_path, "orders", "--whole").exit_code == 0
+        assert [id for id, *_ in rows(tmp_path / "orders" / "date=2024-01-05")] == [1, 2]
+    finally:
+        application.sql("drop owned by clerk; drop role clerk")
+
+
+def test_texts_are_utf_8_whatever_the_encoding_of_the_database(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for encoding in ("LATIN1", "SQL_ASCII"):
+        application = Application(postgres, encoding)
+        monkeypatch.setenv("SOURCE_POSTGRES_DSN", application.dsn)
+        # jürgen, of one byte each.
+        address = "convert_from('\\x6afc7267656e', 'SQL_ASCII')" if encoding == "SQL_ASCII" else "'jürgen'"
+        application.sql(f"insert into users values (1, {address}, '2024-01-05', '2024-01-05')")
+        if encoding == "LATIN1":
+            assert extract(tmp_path, "users").exit_code == 0
+            assert [email for _, email, *_ in rows(tmp_path / "users" / "date=2024-01-05")] == ["jürgen"]
+        else:
+            assert "A text of public.users is no UTF-8: " in refusal(tmp_path, "users")
+
+
+def test_what_was_written_is_read_again_and_its_texts_too(tmp_path: Path) -> None:
+    file = tmp_path / "part_0.parquet"
+    with duckdb.connect() as connection:
+        connection.execute(f"create table load ({declaration('users')})")
+        connection.execute("insert into load (id, email) values (1, 'jurgen@example.org')")
+        connection.execute(f"copy load to '{file}' (format parquet, compression uncompressed)")
+    assert verify(file, "users") == (1, None)
+    file.write_bytes(file.read_bytes().replace(b"jurgen", b"j\xfcrgen"))
+    with pytest.raises(ExtractionError, match=r"The file that was written cannot be read again: .*encoding"):
+        verify(file, "users")
+
+
+PASSING = {
+    "too many connections": "alter role clerk connection limit 0",
+    "conflict with recovery": """
+        create function asked() returns boolean language plpgsql as $$ begin
+            raise exception 'canceling statement due to conflict with recovery' using errcode = '40001';
+        end $$;
+        alter table orders rename to all_orders;
+        create view orders as select * from all_orders where asked();
+        grant select on orders to clerk
+    """,
+}
+"""What PostgreSQL says for a while, and what has it say so."""
+
+
+@pytest.mark.parametrize("trouble", PASSING)
+def test_trouble_that_passes_is_tried_again(
+    trouble: str, application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(application, 1, "2024-01-05 12:00+00")
+    application.sql("create role clerk login")
+    application.sql(PASSING[trouble])
+    monkeypatch.setenv("SOURCE_ATTEMPTS", "2")
+    monkeypatch.setenv("SOURCE_POSTGRES_DSN", application.dsn.replace("user=postgres", "user=clerk"))
+    try:
+        said = refusal(tmp_path)
+        assert said.count("tries again") == 1
+        assert trouble in said.splitlines()[-1]
+        assert "does not fit" not in said
+    finally:
+        application.sql("drop owned by clerk; drop role clerk")
+
+
+@contextmanager
+def pooler(application: Application) -> Iterator[int]:
+    """The port of a server that passes on to the application's what it is sent, and takes no `options` at the start."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor() as pool, ExitStack() as opened:
+
+        def pass_on(source: socket.socket, target: socket.socket) -> None:
+            with suppress(OSError):
+                while data := source.recv(65536):
+                    target.sendall(data)
+                target.shutdown(socket.SHUT_WR)
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    client = opened.enter_context(listening.accept()[0])
+                    client.settimeout(20)
+                    while (start := client.recv(65536))[4:8] in (b"\x04\xd2\x16/", b"\x04\xd2\x160"):
+                        client.sendall(b"N")  # neither SSL nor GSS
+                    if b"\0options\0" in start:
+                        said = b"SFATAL\0C08P01\0Munsupported startup parameter: options\0\0"
+                        client.sendall(b"E" + (len(said) + 4).to_bytes(4) + said)
+                        client.close()
+                        continue
+                    server = opened.enter_context(socket.socket(socket.AF_UNIX))
+                    server.settimeout(20)
+                    server.connect(str(application.server.socket))
+                    server.sendall(start)
+                    pool.submit(pass_on, client, server)
+                    pool.submit(pass_on, server, client)
+
+        pool.submit(serve)
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_pooler_that_takes_no_options_is_read_through(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(application, 1, "2024-01-05 12:00+00")
+    with pooler(application) as port:
+        dsn = f"host=127.0.0.1 port={port} dbname={application.name} user=postgres"
+        monkeypatch.setenv("SOURCE_POSTGRES_DSN", f"{dsn} options='-c work_mem=4MB'")
+        assert "unsupported startup parameter: options" in refusal(tmp_path)
+        monkeypatch.setenv("SOURCE_POSTGRES_DSN", dsn)
+        assert extract(tmp_path).exit_code == 0
+
+
+@pytest.mark.wheels
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "host=127.0.0.1 port=9 password=my hunter2",
+        "host=127.0.0.1 port=9 password='hunter2",
+        "postgresql://me:hunter2%zz@127.0.0.1:9/shop",
+        "postgresql://me:my@hunter2@127.0.0.1:9/shop",
+        "postgresql://me:my/hunter2@127.0.0.1:9/shop",
+        "postgresql://me:my:hunter2@127.0.0.1:9/shop",
+        "postgresql://me:hunter2#1@127.0.0.1:9/shop",
+        "postgresql://me:hunter2?1@127.0.0.1:9/shop",
+        "postgresql://me:[hunter2@127.0.0.1:9/shop",
+    ],
+)
+def test_a_password_in_an_address_that_is_none_is_not_shown(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_POSTGRES_DSN", dsn)
+    monkeypatch.setenv("SOURCE_ATTEMPTS", "1")
+    said = refusal(tmp_path)
+    assert "hunter2" not in said
+    assert "SOURCE_POSTGRES_DSN " in said
 
 
 def test_what_is_not_there_is_named(application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +425,11 @@ def test_a_server_that_is_not_there_is_tried_again_and_then_named(
             "SOURCE_OVERLAP_MINUTES is wrong: input should be greater than or equal to 0.",
         ),
         ("SOURCE_ORDERS__ID", "", "SOURCE_ORDERS__ID is wrong: string should have at least 1 character."),
+        (
+            "SOURCE_STATUSES",
+            "{paid: completed}",
+            """SOURCE_STATUSES is no JSON: write it like '{"paid": "completed"}'.""",
+        ),
         ("SOURCE_ORDERS__PRICE", "price", "SOURCE_ORDERS__PRICE is wrong: extra inputs are not permitted."),
     ],
 )
@@ -184,6 +439,55 @@ def test_a_wrong_setting_is_named(
     monkeypatch.setenv("SOURCE_POSTGRES_DSN", "host=127.0.0.1 port=9")
     monkeypatch.setenv(name, value) if value is not None else monkeypatch.delenv(name)
     assert said in refusal(tmp_path)
+
+
+def test_a_day_that_has_not_begun_is_refused(tmp_path: Path) -> None:
+    today = datetime.now(UTC).date()
+    result = extract(tmp_path, day=today + timedelta(days=1))
+    assert result.exit_code == 1
+    assert f"--date is {today + timedelta(days=1)}, which has not begun: today is {today} (UTC)." in result.output
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [("extract", "make extract TABLE=orders DATE=2024-01-05"), ("backfill", "make backfill FROM=2024-01-01")],
+)
+def test_make_says_what_it_needs(target: str, said: str) -> None:
+    command = ["make", target, "-o", "setup", "-o", ".venv/extract", "TABLE=", "FROM="]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2
+    assert said in result.stdout
+
+
+def test_who_may_read_a_load_is_for_the_umask_to_say(application: Application, tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        assert extract(tmp_path).exit_code == 0
+    finally:
+        os.umask(before)
+    (file,) = tmp_path.rglob("part_0.parquet")
+    assert oct(file.stat().st_mode)[-3:] == "640"
+
+
+def test_texts_and_uuids_are_numbered_as_the_page_says(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "extraction.md").read_text()
+    of_text, of_uuid = re.findall(r"`(md5_number_lower.*?)`", page)
+    uuid = "00000000-0000-4000-8000-000000000001"
+    application.sql(
+        f"""
+        create table sales as
+        select 'A-7' as number, '{uuid}'::uuid as id, 1 as amount, 'completed' as status,
+            '2024-01-05 12:00'::timestamp as created_at, '2024-01-05 12:00'::timestamp as updated_at
+        """
+    )
+    for name, value in (("TABLE", "sales"), ("ID", of_text), ("USER_ID", of_uuid)):
+        monkeypatch.setenv(f"SOURCE_ORDERS__{name}", value)
+    assert extract(tmp_path).exit_code == 0
+    ((id, user_id, *_),) = rows(tmp_path / "orders" / "date=2024-01-05")
+    numbers = [int.from_bytes(hashlib.md5(text.encode()).digest()[8:], "little") >> 1 for text in ("A-7", uuid)]
+    assert [id, user_id] == numbers
 
 
 def test_a_partition_with_files_of_others_is_left_alone(application: Application, tmp_path: Path) -> None:

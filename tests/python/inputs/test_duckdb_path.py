@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -98,6 +99,59 @@ def test_a_memory_limit_that_is_none_is_refused(limit: str, project: Project, mo
     monkeypatch.setenv("DUCKDB_MEMORY_LIMIT", limit)
     said = f"DUCKDB_MEMORY_LIMIT is '{limit}', which is no amount of memory: write it as 4GB or 500MB."
     assert said in refusal(project, project.database)
+
+
+def test_what_a_killed_build_has_spilled_is_removed(project: Project) -> None:
+    spilled = Path(f"{project.database}.tmp") / "duckdb_temp_storage_DEFAULT-0.tmp"
+    spilled.parent.mkdir()
+    spilled.write_bytes(b"0" * 1000)
+    mine = spilled.with_name("notes.txt")
+    mine.touch()
+    with opened_elsewhere(project.database):
+        refusal(project, project.database)
+        assert spilled.exists(), "another process may need it"
+    write_days(project, 2)
+    project.run(*BUILD)
+    assert not spilled.exists()
+    assert mine.exists()
+
+
+def test_a_disk_that_is_full_leaves_no_stub(tmp_path: Path) -> None:
+    program = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+from user_metrics.duckdb_plugin import open_database
+open_database(sys.argv[1], "analytics")
+"""
+    database = tmp_path / "user_metrics.duckdb"
+    done = subprocess.run(
+        [sys.executable, "-c", program, database], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert f"DUCKDB_PATH is '{database}', which DuckDB cannot open: " in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("            lake_uri: .*\n", "profiles.yml has no lake_uri under user_metrics.duckdb_plugin"),
+        ("            memory_limit: .*\n", None),
+        ("      path: >-\n.*\n", None),
+    ],
+)
+def test_a_profile_that_lacks_a_line_is_read_or_refused(
+    line: str, said: str | None, project: Project, project_copy: Path
+) -> None:
+    profiles = (project_copy / "profiles.yml").read_text()
+    assert re.search(line, profiles)
+    (project_copy / "profiles.yml").write_text(re.sub(line, "", profiles, count=1))
+    project.root = project_copy
+    write_days(project, 1)
+    result = project.invoke("compile")
+    assert result.success == (said is None), failure(result)
+    assert (said or "") in failure(result)
 
 
 def test_on_the_terminal_a_refusal_has_no_traceback(tmp_path: Path) -> None:

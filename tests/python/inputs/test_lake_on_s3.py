@@ -122,6 +122,34 @@ def test_a_bucket_that_is_not_there_is_named(on_s3: ProjectOnS3, monkeypatch: py
     assert "NoSuchBucket" in said
 
 
+@pytest.mark.parametrize("prefix", ["la#ke", "la?ke", "la//ke", "/lake"])
+def test_a_prefix_that_is_not_one_thing_to_all_is_refused_by_all(
+    prefix: str, on_s3: ProjectOnS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = f"s3://{BUCKET}/{prefix}"
+    monkeypatch.setattr(on_s3.on_s3, "uri", lake)
+    said = [refusal(on_s3)]
+    for command in (("sample",), ("check-lake",), ("load", "--changed")):
+        result = on_s3.command(*command, "--lake", lake)
+        assert result.exit_code == 1
+        said.append(" ".join(result.output.split()))
+    for sentence in said:
+        assert f"LAKE_URI is '{lake}', whose " in sentence
+        assert "is one thing to DuckDB and another to S3: name another prefix." in sentence
+
+
+def test_a_prefix_with_other_signs_is_read_as_it_is(on_s3: ProjectOnS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = f"s3://{BUCKET}/la ke+%20&=é's"
+    written = S3Lake(lake)
+    row = order(1, 1, "1.00", "completed", at(DAY[0]), at(DAY[0]), loaded(DAY[0]))
+    written.write_rows("users", DAY[0], [user(1, "a@x.org", at(DAY[0]), at(DAY[0]), loaded(DAY[0]))])
+    written.write_rows("orders", DAY[0], [row])
+    monkeypatch.setattr(on_s3.on_s3, "uri", lake)
+    monkeypatch.setattr(on_s3, "sync", lambda: None)
+    build(on_s3)
+    assert len(on_s3.metrics()) == 1
+
+
 def test_a_server_that_does_not_answer_is_named(on_s3: ProjectOnS3, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = {**on_s3.environment(), "S3_ENDPOINT": "http://127.0.0.1:9"}
     monkeypatch.setattr(on_s3, "environment", lambda: environment)

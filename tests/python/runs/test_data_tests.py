@@ -53,7 +53,8 @@ DAMAGES = {
         select 'orders' as table_name, 1 as id, timestamp '2024-01-01' as updated_at from range(2)
     """,
     "not_null_vanished_rows_id": "insert into analytics.vanished_rows (table_name) values ('orders')",
-    "assert_orders_have_their_user": "update analytics.fct_orders set user_id = 77",
+    "assert_orders_have_their_user": "update analytics.fct_orders set user_id = 77 where order_id = 3",
+    "assert_an_order_has_its_user": "update analytics.fct_orders set user_id = 77",
     "assert_no_row_has_vanished": f"{JUST_READ}, vanished_rows = 1",
     "assert_few_rows_have_vanished": f"{JUST_READ}, vanished_rows = 1",
     "assert_few_rows_are_rejected": f"{JUST_READ}, rejected_rows = 1",
@@ -105,6 +106,9 @@ def test_an_order_that_waits_for_its_user_is_a_warning(ten_days: Project) -> Non
 
 def test_an_order_whose_user_has_left_the_loads_is_a_warning(ten_days: Project) -> None:
     ten_days.write_load("users", DAY[0], [user(2, "2@x.org", at(DAY[0]), at(DAY[0]), loaded(DAY[0]))])
+    other = order(71, 2, "5.00", "completed", at(DAY[9]), at(DAY[9]), loaded(DAY[9]))
+    usual = order(9, 1, "10.00", "completed", at(DAY[9]), at(DAY[9]), loaded(DAY[9]))
+    ten_days.write_load("orders", DAY[9], [usual, other])
     found = unhappy_tests(ten_days.run(*BUILD, max_vanished_share=1))
     assert found == {"assert_orders_have_their_user", "assert_no_row_has_vanished"}
 
@@ -116,6 +120,28 @@ def test_an_order_of_unknown_status_fails_until_it_has_left_its_load(ten_days: P
     assert "assert_statuses_are_known" in unhappy_tests(ten_days.invoke(*BUILD))
     ten_days.write_load("orders", DAY[9], [usual])
     assert unhappy_tests(ten_days.run(*BUILD, max_vanished_share=1)) == {"assert_no_row_has_vanished"}
+
+
+def test_where_every_order_waits_a_build_fails_and_says_so(project: Project) -> None:
+    write_days(project, 2)
+    project.remove_load("users", DAY[0])
+    assert "assert_an_order_has_its_user" in unhappy_tests(project.invoke(*BUILD))
+    said = "No order counts, as all wait for their users: of users who are in no load (2). Deliver the users: "
+    assert any(line.startswith(said) for line in project.printed), project.printed
+
+
+def test_an_empty_run_ends_nothing_in_the_snapshot(ten_days: Project) -> None:
+    recorded = "select * from analytics.users_snapshot order by user_id, recorded_from"
+    ten_days.run("snapshot")
+    before = ten_days.query(recorded)
+    for command in (("snapshot", "--empty"), (*BUILD, "--empty")):
+        ten_days.run(*command)
+        assert ten_days.query(recorded) == before
+    ten_days.execute("update analytics.dim_users set email = 'new@x.org' where user_id = 2")
+    ten_days.execute("delete from analytics.dim_users where user_id = 1")
+    ten_days.run("snapshot")
+    ended = "select user_id, count(*) from analytics.users_snapshot where recorded_to is not null group by 1 order by 1"
+    assert ten_days.query(ended) == [(1, 1), (2, 1)]
 
 
 def test_the_snapshot_keeps_what_was_said_before(ten_days: Project) -> None:

@@ -91,6 +91,23 @@ def test_an_earlier_date_has_what_counted_by_then(shop: Project) -> None:
     assert {row["order_id"]: row["reason"] for row in explained["not_counted"]}["7"] == "counts from 2024-01-04 on"
 
 
+@pytest.mark.parametrize("sign", ["[/on hold]", "[red]", "[link=x]y[/link]", "\x1b[2J", "\x9b2J", "\r", "\n"])
+def test_data_is_shown_and_does_nothing(sign: str, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    status = f"on{sign}hold"
+    project.write_load("users", DAY[0], [user(1, f"a{sign}@x{sign}.org", at(DAY[0]), at(DAY[0]), loaded(DAY[0]))])
+    project.write_load("orders", DAY[0], [version(1, 1, "10.00", status, 0, 0)])
+    build(project)
+    monkeypatch.setenv("DBT_PRINT", "false")
+    for command in (("why", "--user", "1"), ("summary", "--database", str(project.database))):
+        result = project.command(*command)
+        assert result.exit_code == 0, result.output
+        shown = sign if sign.isprintable() else sign.encode("unicode_escape").decode()
+        assert shown in result.output
+        assert sign.isprintable() or sign == "\n" or sign not in result.output
+    project.invoke("test", "--select", "assert_statuses_are_known")
+    assert all(text.isprintable() for text in project.printed)
+
+
 def test_the_terminal_says_it_in_words(shop: Project) -> None:
     terminal = Console(width=120, file=io.StringIO())
     show(found(shop, "--user", "1"), terminal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
@@ -66,6 +67,20 @@ def test_the_leaders_are_those_of_the_last_date_and_their_addresses_are_masked(s
     with_addresses = page_of(sample, "--show-emails")
     assert all(email in with_addresses for _, email, _ in leaders if email)
     assert page.count("a plain sum over fct_orders gives the same") == 5
+
+
+def test_addresses_are_masked_in_the_log_of_dbt_too(project: Project) -> None:
+    addresses = {"jane.doe@example.com": "j…@example.com", '"@jane.doe"@example.com': '"…@example.com', "jane.doe": ""}
+    users = [user(id, address, at(DAY[0]), at(DAY[0]), loaded(DAY[0])) for id, address in enumerate(addresses)]
+    project.write_load("users", DAY[0], users)
+    project.write_load("orders", DAY[0], [an_order("1.00")])
+    build(project)
+    page = page_of(project)
+    shown = [html.unescape(name) for name in re.findall(r'<td>\d+ <span class="soft">(.*?)</span></td>', page)]
+    assert sorted(shown) == sorted(addresses.values())
+    assert "jane.doe" not in "".join(file.read_text() for file in (project.folder / "logs").rglob("*"))
+    assert "jane.doe" not in project.command("summary", "--database", str(project.database)).output
+    assert [file.name for file in project.folder.glob("report.html*")] == ["report.html"]
 
 
 def test_the_page_asks_nothing_of_anybody_and_is_small(page: str) -> None:

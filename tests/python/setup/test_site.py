@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 from support.days import write_days
 from support.project import Project
+
+from user_metrics.site import put_in_place
 
 
 def test_the_landing_page_says_how_far_the_tables_go_and_what_the_last_run_did(site: Path, sample: Project) -> None:
@@ -59,6 +66,40 @@ def test_a_folder_that_holds_something_else_is_left_as_it_is(project: Project, t
     assert done.exit_code == 1
     assert f"--folder is '{precious.parent}', which holds other things than a site: name another" in done.output
     assert precious.read_text() == "mine"
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_a_site_is_there_or_beside_wherever_its_replacement_is_stopped(
+    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(BaseException):
+        pass
+
+    folder, new, old = tmp_path / "site", tmp_path / "site.new", tmp_path / "site.old"
+    steps = itertools.count()
+
+    def stopping(function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any, **options: Any) -> Any:
+            if next(steps) == step:
+                raise Stopped
+            return function(*arguments, **options)
+
+        return run
+
+    for site, content in ((folder, "before"), (new, "after")):
+        site.mkdir()
+        (site / "index.html").write_text(content)
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", stopping(shutil.rmtree))
+        patched.setattr(Path, "rename", stopping(Path.rename))
+        with pytest.raises(Stopped):
+            put_in_place(new, folder)
+    assert any((site / "index.html").exists() for site in (folder, old))
+    new.mkdir(exist_ok=True)
+    (new / "index.html").write_text("after")
+    put_in_place(new, folder)
+    assert (folder / "index.html").read_text() == "after"
+    assert not old.exists()
 
 
 def test_nothing_built_yet_is_a_sentence(project: Project, tmp_path: Path) -> None:

@@ -21,9 +21,10 @@ _numbers = itertools.count()
 class Application:
     """A database with users and orders, as an application has them."""
 
-    def __init__(self, server: PostgresServer) -> None:
+    def __init__(self, server: PostgresServer, encoding: str = "UTF8") -> None:
         self.server, self.name = server, f"application_{next(_numbers)}"
-        server.sql(f"create database {self.name}", user="postgres", database="postgres")
+        as_it_is = f"template template0 encoding '{encoding}' locale 'C'"
+        server.sql(f"create database {self.name} {as_it_is}", user="postgres", database="postgres")
         self.sql(TABLES)
 
     @property
