@@ -110,7 +110,11 @@ load: setup ## Take the loads of LAKE_URI (on S3) that are new or have changed i
 
 .PHONY: freshness
 freshness: setup ## Check how old the newest load is
-	@$(DBT) source freshness --target $(TARGET)
+	@$(USER_METRICS) freshness --target $(TARGET)
+
+.PHONY: loads
+loads: setup ## Show every load that was read
+	@$(USER_METRICS) loads --target $(TARGET)
 
 .PHONY: report
 report: setup ## Make target/report.html: charts and tables for people who would rather look

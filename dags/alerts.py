@@ -9,12 +9,14 @@ log = logging.getLogger(__name__)
 def tell_failure(context: dict[str, Any]) -> None:
     """Names task, run and date of what has failed for good, and the way to rerun it."""
     task, run, said = context["ti"], context["dag_run"], str(context.get("exception")).rstrip(".")
-    date = context.get("ds") or run.run_id
+    again = "clear the failed tasks of this run in Airflow's pages"
+    if date := context.get("ds"):
+        dates = f"--start-date {date} --end-date {date}"
+        again = f"airflow tasks clear {task.dag_id} --only-failed --downstream --yes {dates}"
     log.error(
-        "Task %s of %s failed in run %s, for %s: %s. What it would have written is as it was. To run again what has"
-        " failed, and what comes after it: airflow tasks clear %s --only-failed --downstream --yes --start-date %s"
-        " --end-date %s",
-        task.task_id, task.dag_id, run.run_id, date, said, task.dag_id, date, date,
+        "Task %s of %s failed in run %s: %s. What it would have written is as it was. To run again what has failed, and"
+        " what comes after it: %s",
+        task.task_id, task.dag_id, run.run_id, said, again,
     )  # fmt: skip
 
 

@@ -36,6 +36,9 @@ MANIFEST = PROJECT / "target" / "airflow" / "manifest.json"
 LOADED_TARGETS = ("prod",)
 """Those of profiles.yml that the lake is loaded into first; the others read it themselves."""
 
+DATE = "{{ ds | default(macros.ds_add(dag_run.run_after | ds, -1)) }}"
+"""That of the run; of one that was begun without a date, the last that has ended."""
+
 SOURCE = {"SOURCE_POSTGRES_DSN": "{{ conn.user_metrics_source.get_uri() }}"}
 
 if not MANIFEST.exists():
@@ -53,7 +56,7 @@ def command(task_id: str, text: str, **options: object) -> BashOperator:
 def extract(table: str) -> BashOperator:
     """Writes the load of a table."""
     whole = f"{{{{ '--whole' if '{table}' in params.whole else '' }}}}"
-    text = f"user-metrics extract --table {table} --date {{{{ ds }}}} {whole}"
+    text = f"user-metrics extract --table {table} --date {DATE} {whole}"
     return command(f"extract_{table}", text, env=SOURCE)
 
 
@@ -83,7 +86,7 @@ def dbt(begin: BashOperator) -> DbtTaskGroup:
         ),
         render_config=RenderConfig(load_method=LoadMode.DBT_MANIFEST, emit_datasets=False),
         operator_args={
-            "install_deps": False, "vars": {"run_date": "{{ ds }}"}, "append_env": True, "pre_execute": begin_anew,
+            "install_deps": False, "vars": {"run_date": DATE}, "append_env": True, "pre_execute": begin_anew,
             # They know nothing of the data: they are run where the project changes.
             "env": {"DBT_EXCLUDE_RESOURCE_TYPES": "unit_test"},
         },
@@ -134,7 +137,7 @@ with DAG(
     extracted = [extract("users"), extract("orders")]
     fresh = command("source_freshness", f"dbt source freshness --target {TARGET}")
     if TARGET in LOADED_TARGETS:
-        extracted >> command("load", "user-metrics load --date {{ ds }}") >> fresh
+        extracted >> command("load", f"user-metrics load --date {DATE}") >> fresh
     else:
         extracted >> fresh
     user_metrics = EmptyOperator(task_id="user_metrics", outlets=[Asset("user_metrics")])

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from datetime import UTC, date, datetime, timedelta
 
+from rich.console import Console
 from support.airflow import DAG, Airflow
 from support.application import TABLES
 from support.postgres import PostgresServer
@@ -51,6 +52,16 @@ def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
     raise SystemExit(f"Airflow did not start: {HOME / 'api-server.log'} says why.")
 
 
+def watch(airflow: Airflow, day: date) -> None:
+    """Shows how far the first run is, which comes by itself, until it has ended."""
+    with Console().status("") as shown:
+        while not (ended := airflow.ended("scheduled")):
+            states = list(airflow.states(day).values())
+            shown.update(f"The run of {day}: {states.count('success')} of {len(states) or 'its'} tasks are done")
+            time.sleep(1)
+    print(f"The run of {day} has ended: {ended[-1]}.", flush=True)
+
+
 def main() -> None:
     """Runs until it is interrupted."""
     port = os.environ.get("AIRFLOW_PORT", "8080")
@@ -69,12 +80,14 @@ def main() -> None:
                 "SOURCE_OVERLAP_MINUTES": str(DAYS * 24 * 60),
                 "LAKE_URI": str(HOME / "lake"),
                 "DUCKDB_PATH": str(HOME / "user_metrics.duckdb"),
+                "USER_METRICS_RETRY_SECONDS": "5",
             },
         )
         try:
             with airflow.server(int(port)) as server:
                 wait_for(address, server)
                 print(f"{address}/dags/{DAG}\nNo login is asked for, as only this machine is answered. Ctrl-C ends it.")
+                watch(airflow, yesterday)
                 server.wait()
         except KeyboardInterrupt:
             print("Airflow was stopped.")

@@ -2,20 +2,20 @@
     Reads the lake, builds nothing, and prints all that is wrong or suspicious in it as one line of JSON; the command
     `user-metrics check-lake` runs it on a database in memory. What is right is decided by the macros that a build asks.
 
-    damaged: files that are no parquet
+    damaged: files that cannot be read, and what is so of each
 
     Of the files that are listed, those are read that can be.
 #}
-{% macro check_lake(damaged=[]) %}
+{% macro check_lake(damaged={}) %}
     {% do validate_settings() %}
     {% set lake = list_lake() %}
     {% do run_query('create or replace temporary table listed_files as from lake_files') %}
-    {% do run_query("delete from lake_files where date is null or list_contains(" ~ sql_list(damaged) ~ ", file)") %}
+    {% do run_query("delete from lake_files where date is null or list_contains(" ~ sql_list(damaged.keys()) ~ ", file)") %}
     {% set findings = [] %}
     {% for file in run_query(
-        "select file from listed_files where list_contains(" ~ sql_list(damaged) ~ ", file) order by file"
+        "select file from listed_files where list_contains(" ~ sql_list(damaged.keys()) ~ ", file) order by file"
     ).columns[0].values() %}
-        {% do findings.append(['error', 'files', none, 'is no parquet file: extract that load again', 1, file]) %}
+        {% do findings.append(['error', 'files', none, damaged[file], 1, file]) %}
     {% endfor %}
     {% for source in raw_sources() if source.name != 'loads' %}
         {% set files = list_of_files(source.name) %}
@@ -25,6 +25,12 @@
             ]) %}
             {% do run_query("delete from lake_files where list_contains(" ~ sql_list(column.files) ~ ", file)") %}
         {% endfor %}
+        {% set unread = unread_columns(source) %}
+        {% if unread %}
+            {% do findings.append([
+                'note', 'columns', source.name, 'has columns that are not read: ' ~ unread | join(', '), unread | length, none
+            ]) %}
+        {% endif %}
         {% do run_query(
             "create or replace temporary table checked_" ~ source.name ~ " as select *, " ~ rejection_reason(source.name, 'id')
             ~ " as rejection_reason from (select *, date as _load_date from (" ~ rows_of_files(source) ~ ")) as delivered"
@@ -42,6 +48,17 @@
         }) %}
     {% endfor %}
     {% do print(tojson(result)) %}
+{% endmacro %}
+
+
+{# The columns that the files of a table have, those of them that can be read, and that it does not declare. #}
+{% macro unread_columns(table) %}
+    {% set files = list_of_files(table.name) %}
+    {% if not files %} {% do return([]) %} {% endif %}
+    {% do return(run_query(
+        "select column_name from (describe from read_parquet(" ~ files ~ ", union_by_name = true, hive_partitioning = false))"
+        ~ " where not list_contains(" ~ sql_list(table.columns.keys()) ~ ", lower(column_name))"
+    ).columns[0].values() | list) %}
 {% endmacro %}
 
 

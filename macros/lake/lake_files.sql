@@ -19,7 +19,8 @@
             filename, size, epoch_us(last_modified) as modified, substr(filename, {{ lake | length + 2 }}) as path
         from read_blob({{ sql_list(patterns) }})
     ) as files
-    where {{ '' if hidden else 'not' }} regexp_matches(path, '/[._]|[.]tmp')
+    {# Hadoop marks folders of S3 by files that end with _$folder$. #}
+    where {{ '' if hidden else 'not' }} regexp_matches(path, '/[._]|[.]tmp|_[$]folder[$]$')
 {% endmacro %}
 
 

@@ -109,36 +109,45 @@
     {% elif known_to_this_run().restatement_window.is_rebuilt %}
         {% do return('dim_users or fct_orders was made anew') %}
     {% endif %}
-    {% set causes_of_first_date %}
-        select
-            'order ' || cast(order_id as varchar) as row_name,
-            case
-                when is_deleted then 'has left its load'
-                when _affected_from < order_date then 'moved to ' || cast(order_date as varchar)
-                when _first_load_date < _load_date then 'was corrected'
-                when read_now.load_date is null then 'has a status that counts otherwise'
-                else 'arrived'
-            end as what_happened
-        from {{ orders }} as orders
-        left join {{ loads }} as read_now
-            on orders._load_date = read_now.load_date
-            and read_now.table_name = 'orders' and read_now.last_read_at = {{ run_start() }}
-        where _revision > {{ orders_revision | int }} and _affected_from = {{ date_literal(run.first_date) }}
-        union all
-        select
-            'user ' || cast(user_id as varchar),
-            case
-                when is_deleted then 'has left its load'
-                when valid_from = cast(signed_up_at as date) then 'signed up or has another first address'
-                else 'has another address'
-            end
-        from {{ users }}
-        where _revision > {{ users_revision | int }} and _affected_from = {{ date_literal(run.first_date) }}
-        order by 1, 2
-        limit 1
+    {% set causes %}
+        select kind, what_happened, count(distinct id) as how_many
+        from (
+            select
+                'order' as kind, order_id as id,
+                case
+                    when is_deleted then 'gone from its load'
+                    when _affected_from < order_date then 'moved'
+                    when _first_load_date < _load_date then 'corrected'
+                    when read_now.load_date is null then 'counted otherwise'
+                    else 'late'
+                end as what_happened
+            from {{ orders }} as orders
+            left join {{ loads }} as read_now
+                on orders._load_date = read_now.load_date
+                and read_now.table_name = 'orders' and read_now.last_read_at = {{ run_start() }}
+            where _revision > {{ orders_revision | int }} and _affected_from <= {{ date_literal(last_date) }}
+            union all
+            select
+                'user', user_id,
+                case
+                    when is_deleted then 'gone from the loads'
+                    when valid_from = cast(signed_up_at as date) then 'new or with another first address'
+                    else 'with another address'
+                end
+            from {{ users }}
+            where _revision > {{ users_revision | int }} and _affected_from <= {{ date_literal(last_date) }}
+        ) as news
+        group by kind, what_happened
+        order by kind, how_many desc, what_happened
     {% endset %}
-    {% set causes = run_query(causes_of_first_date).rows %}
-    {% do return(causes[0] | join(' ')) %}
+    {% set parts, kinds = [], [] %}
+    {% for kind, what_happened, how_many in run_query(causes).rows %}
+        {# A kind is named once: 2 orders late, 1 corrected. #}
+        {% set noun = '' if kind in kinds else kind ~ ('s ' if how_many > 1 else ' ') %}
+        {% do kinds.append(kind) %}
+        {% do parts.append("{:,} ".format(how_many | int) ~ noun ~ what_happened) %}
+    {% endfor %}
+    {% do return(parts | join(', ')) %}
 {% endmacro %}
 
 

@@ -8,3 +8,17 @@
     {% endfor %}
     {% if not last %} {% do print("Nothing has been run yet: make build.") %} {% endif %}
 {% endmacro %}
+
+
+{# Prints every load that was read, the newest last, as one line of JSON: user-metrics loads shows it. #}
+{% macro show_loads() %}
+    {% set loads = ref('loads') %}
+    {% if not load_relation(loads) %}
+        {% do exceptions.raise_compiler_error("There is no " ~ loads.schema ~ ".loads yet: run make build.") %}
+    {% endif %}
+    {% set read %}
+        select table_name, load_date, delivered_rows, rejected_rows, vanished_rows, last_read_at, state
+        from {{ loads }} order by load_date, table_name
+    {% endset %}
+    {% do print(tojson(records(read))) %}
+{% endmacro %}

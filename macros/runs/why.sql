@@ -1,6 +1,31 @@
-{# Prints the explanation of a row of user_metrics as one line of JSON; `user-metrics why` shows it. #}
-{% macro why(user, date=none) %}
-    {% do print(tojson(explained(user, date))) %}
+{#
+    Prints the explanation of a row of user_metrics as one line of JSON; `user-metrics why` shows it.
+
+    user: id of the user; or what a column of a table calls the user in a row that has user_id: name, relation and column
+    date: of the row, the last one when left out
+#}
+{% macro why(user=none, date=none, name=none, relation=none, column=none) %}
+    {% do print(tojson(explained(user_called(name, relation, column) if name else user, date))) %}
+{% endmacro %}
+
+
+{# The id of the user whom a column of a table calls so; dim_users and email where they are left out. #}
+{% macro user_called(name, relation=none, column=none) %}
+    {% set relation, column = relation or ref('dim_users'), column or 'email' %}
+    {% set current = " and is_current and not is_deleted" if column == 'email' else "" %}
+    {% set found = run_query(
+        "select distinct user_id from " ~ relation ~ " where cast(" ~ column ~ " as varchar) = " ~ sql_text(name) ~ current
+        ~ " order by user_id"
+    ).columns[0].values() | list %}
+    {% if not found %}
+        {% do exceptions.raise_compiler_error("No user has the " ~ column ~ " " ~ name ~ ".") %}
+    {% elif found | length > 1 %}
+        {% do exceptions.raise_compiler_error(
+            (found | length) ~ " users have the " ~ column ~ " " ~ name ~ ": " ~ found[:5] | join(', ') ~ (", …" if found | length > 5 else "")
+            ~ ". Name one of them by --user."
+        ) %}
+    {% endif %}
+    {% do return(found[0]) %}
 {% endmacro %}
 
 

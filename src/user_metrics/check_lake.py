@@ -3,10 +3,12 @@
 The macro check_lake decides what is wrong, by the macros that a build asks; this module runs it and shows the answer.
 """
 
+import csv
 import json
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -15,10 +17,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from user_metrics.dbt_command import run
+from user_metrics.dbt_command import DbtCommandError, run
 from user_metrics.duckdb_s3 import sign_in
 from user_metrics.lake import COLUMNS, lake_at
 from user_metrics.printable import printable
+
+SEED = Path("seeds/order_statuses.csv")
+STATUS_COLUMNS = ["status", "counts_as_order", "counts_as_spend"]
 
 SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -52,6 +57,7 @@ def check(lake: str, variables: str = "{}") -> Report:
     Raises LakeError when LAKE_URI is no address, DbtCommandError when it cannot be read, or a var is wrong.
     """
     lake_at(lake)
+    check_seed()
     arguments = json.dumps({"damaged": damaged_files(lake)})
     command = ["run-operation", "check_lake", "--args", arguments, "--vars", variables]
     # A target folder of its own, as dbt parses the project anew when the environment is another than in the last run.
@@ -63,9 +69,22 @@ def check(lake: str, variables: str = "{}") -> Report:
     return Report(report["lake"], report["tables"], findings)
 
 
-def damaged_files(lake: str) -> list[str]:
-    """The files of loads that are no whole parquet files."""
-    damaged = []
+def check_seed() -> None:
+    """Raises DbtCommandError where dbt would not take seeds/order_statuses.csv."""
+    with SEED.open(newline="") as file:
+        header, *rows = csv.reader(file)
+    if header != STATUS_COLUMNS:
+        raise DbtCommandError(
+            f"{SEED} begins with {','.join(header)}: its first line must be {','.join(STATUS_COLUMNS)}, with commas."
+        )
+    for number, row in enumerate(rows, start=2):
+        if row and (len(row) != len(header) or not row[0] or {flag.lower() for flag in row[1:]} - {"true", "false"}):
+            raise DbtCommandError(f"Line {number} of {SEED} is {','.join(row)}: write it like returned,false,true.")
+
+
+def damaged_files(lake: str) -> dict[str, str]:
+    """The files of loads that cannot be read, and what is so of each."""
+    damaged = {}
     with duckdb.connect() as connection:
         if lake.startswith("s3://"):
             sign_in(connection)
@@ -74,8 +93,11 @@ def damaged_files(lake: str) -> list[str]:
             for (file,) in connection.execute("select file from glob(?) order by file", [pattern]).fetchall():
                 try:
                     connection.execute("select 1 from parquet_schema(?)", [as_pattern(file)])
-                except duckdb.Error:
-                    damaged.append(os.path.abspath(file) if "://" not in file else file)  # noqa: PTH100 — follows links
+                except duckdb.Error as error:
+                    what = "is no parquet file: extract that load again"
+                    if "encrypted" in str(error):
+                        what = "is encrypted: write it without encryption"
+                    damaged[os.path.abspath(file) if "://" not in file else file] = what  # noqa: PTH100 — follows links
     return damaged
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Annotated
 
 import duckdb
 import typer
+from dotenv import load_dotenv
 from rich.console import Console
 
 from user_metrics import packages, sample, summary
@@ -38,6 +40,11 @@ class Table(StrEnum):
 WHOLE = [Table.users]
 """Extracted as a whole: their changes alone would leave orders waiting for users who have not changed."""
 
+DUCKDB = {"LAKE_URI": "data/lake, which the sample is in", "DUCKDB_PATH": "data/user_metrics.duckdb"}
+WHERE = {"dev": DUCKDB, "ci": DUCKDB, "prod": {"REDSHIFT_HOST": "none", "REDSHIFT_DATABASE": "none"}}
+"""Of each target, the variables that say what is read and written, and what is without them."""
+
+TargetOption = Annotated[str, typer.Option(envvar="DBT_TARGET", help="Target of profiles.yml.")]
 LakeUri = Annotated[str, typer.Option("--lake", envvar="LAKE_URI", help="The lake: a folder, or s3://bucket/prefix.")]
 
 
@@ -72,8 +79,9 @@ def main() -> None:
     """What make and a person call beside dbt, in the folder of the project.
 
     Every command exits with 0 when it has done what was asked, with 1 when it says in a sentence why not, and with 2
-    when an option is wrong.
+    when an option is wrong. Variables that are not set are taken from the file .env, where there is one.
     """
+    load_dotenv(Path(".env"))
 
 
 @app.command("sample")
@@ -120,8 +128,14 @@ def check_lake(
 
 
 @app.command("build", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def build_models(context: typer.Context) -> None:
+def build_models(
+    context: typer.Context,
+    target: TargetOption = "dev",
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print all that dbt says.")] = False,
+) -> None:
     """Runs dbt build, and says at the end what it has read and written. Takes every option of dbt build.
+
+    Says first which lake and database it uses. What dbt says is in logs/dbt.log.
 
     Exits with 0 when all is built and no test has failed; with 1 when a model or a test has failed; with 2 when nothing
     was run, as a setting, the lake or the project is not as it must be.
@@ -130,7 +144,37 @@ def build_models(context: typer.Context) -> None:
     # Only this command and a few others need dbt, which takes a second to import.
     from user_metrics import dbt_command
 
-    raise typer.Exit(dbt_command.build(context.args))
+    for name, default in WHERE.get(target, {}).items():
+        there = os.environ.get(name)
+        console.print(f"{name} is {there or f'not set: {default}'}", highlight=False, soft_wrap=True)
+    raise typer.Exit(dbt_command.build(["--target", target, *context.args], verbose))
+
+
+@app.command("loads")
+def show_loads(target: TargetOption = "dev") -> None:
+    """Shows every load that was read: its rows, what was rejected of them or has vanished, and when it was read."""
+    from user_metrics import tables
+    from user_metrics.dbt_command import DbtCommandError
+
+    need_project()
+    try:
+        tables.show_loads(target, console)
+    except DbtCommandError as error:
+        raise refusal(error) from error
+
+
+@app.command("freshness")
+def show_freshness(target: TargetOption = "dev") -> None:
+    """Shows how old the newest load of each table is; exits with 1 where one is too old."""
+    from user_metrics import tables
+    from user_metrics.dbt_command import DbtCommandError
+
+    need_project()
+    try:
+        is_fresh = tables.show_freshness(target, console)
+    except DbtCommandError as error:
+        raise refusal(error) from error
+    raise typer.Exit(0 if is_fresh else 1)
 
 
 @app.command("extract")
@@ -294,7 +338,12 @@ def build_report(
 
 @app.command("why")
 def explain_a_number(
-    user: Annotated[int, typer.Option(help="Id of the user.")],
+    user: Annotated[int | None, typer.Option(help="Id of the user.")] = None,
+    email: Annotated[str, typer.Option(help="Or the user's address.")] = "",
+    own_id: Annotated[str, typer.Option(help="Or what the source calls the user.")] = "",
+    mapping: Annotated[
+        str, typer.Option(help="Where --own-id stands: schema.table.column, beside a column user_id.")
+    ] = "",
     date: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Date of the row; the last one when left out.")
     ] = None,
@@ -309,9 +358,15 @@ def explain_a_number(
     from user_metrics import why
     from user_metrics.dbt_command import DbtCommandError
 
+    if sum(bool(given) for given in (user is not None, email, own_id)) != 1 or bool(own_id) != bool(mapping):
+        raise refusal("Say which user: by --user, by --email, or by --own-id with --mapping.")
+    if mapping and not re.fullmatch(r"\w+[.]\w+[.]\w+", mapping):
+        raise refusal(f"--mapping is '{mapping}': write it like analytics.user_ids.customer_id.")
+    relation, _, column = mapping.rpartition(".")
+    which = {"user": user} if user is not None else {"name": email or own_id, "relation": relation, "column": column}
     need_project()
     try:
-        found = why.explain(user, date.date() if date else None, target)
+        found = why.explain(which, date.date() if date else None, target)
     except DbtCommandError as error:
         raise refusal(error) from error
     if as_json:

@@ -45,23 +45,47 @@ def run(*arguments: str, manifest: Manifest | None = None, **variables: str) -> 
     return printed
 
 
-def build(options: Sequence[str]) -> int:
-    """Runs dbt build with these options, as dbt itself does, and says at the end what the run did.
+def freshness(target: str) -> list[Any]:
+    """What dbt's source freshness has found of each source of a target; raises DbtCommandError where it cannot tell."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        result = dbtRunner().invoke(["source", "freshness", "--target", target, "--quiet", "--no-write-json"])
+    found = getattr(result.result, "results", [])
+    # The project's hooks are among them.
+    failed = [line.message for line in found if line.node.resource_type != "source" and line.status == "error"]
+    if result.exception or failed:
+        raise DbtCommandError(_sentence(str(result.exception or failed[0])))
+    return [line for line in found if line.node.resource_type == "source"]
 
-    Returns dbt's exit code.
+
+BUILT = {"LogModelResult": "model", "LogSeedResult": "seed", "LogSnapshotResult": "snapshot"}
+"""Events of dbt, and what they say is built."""
+
+
+def build(options: Sequence[str], is_verbose: bool = False) -> int:
+    """Runs dbt build with these options: a line for each model, what tests found, and at the end what the run did.
+
+    is_verbose: all that dbt says, which is in its log in any case. Returns dbt's exit code.
     """
     printed: list[str] = []
 
     def heard(event: Any) -> None:
-        if event.info.name == "PrintEvent":
+        name, data = event.info.name, event.data
+        if name == "PrintEvent":
             printed.append(event.info.msg)
+        elif name in BUILT and not is_verbose:
+            node = data.node_info
+            failed = "" if node.node_status == "success" else f"  {node.node_status}"
+            print(f"  {BUILT[name]:<9}{node.node_name:<24}{data.execution_time:6.1f} s{failed}", flush=True)
+        elif name == "LogTestResult" and data.status == "warn" and not is_verbose:
+            print(f"  warning  {data.name}: {data.num_failures:,}", flush=True)
 
-    result = dbtRunner(callbacks=[heard]).invoke(["build", *options])
+    command = ["build", *options] if is_verbose else ["build", "--quiet", *options]
+    result = dbtRunner(callbacks=[heard]).invoke(command)
     if result.exception:
         print(_sentence(str(result.exception)), file=sys.stderr)
         return DBT_UNHANDLED
-    if printed:
-        print(f"\n{printed[-1]}")  # the sentence of record_run
+    if printed and (is_verbose or not result.success):
+        print(f"\n{printed[-1]}")  # the sentence of record_run, which dbt has printed before what failed
     return 0 if result.success else DBT_FAILED
 
 

@@ -1,14 +1,17 @@
 """dbt-duckdb plugin, configured in profiles.yml: checks DUCKDB_PATH and a memory limit, and says where the lake is."""
 
 import os
+import re
 from pathlib import Path
 
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.exceptions import DbtRuntimeError
 
+from user_metrics.lake import LakeError, lake_at
+
 IN_MEMORY = ":memory:"
-TAKEN_NAMES = ("main", "raw", "system", "temp")
+TAKEN_NAMES = ("information_schema", "main", "pg_catalog", "raw", "system", "temp")
 """What DuckDB, which calls a file's contents by the file's name, would mistake for a schema or for its own."""
 
 
@@ -17,18 +20,11 @@ def trouble_with(lake_uri: str) -> str | None:
 
     DuckDB's glob() cannot tell: it answers a wrong path with no files, as it does an empty folder.
     """
-    if lake_uri.startswith("s3://"):
-        # Only a lake on S3 needs boto3, which takes a moment to import.
-        from user_metrics.lake import LakeError
-        from user_metrics.s3_lake import S3Lake
-
-        try:
-            S3Lake(lake_uri).look()
-        except LakeError as error:
-            return str(error).removeprefix(f"LAKE_URI is '{lake_uri}', ").removesuffix(".")
-        return None
-    is_readable = Path(lake_uri).is_dir() and os.access(lake_uri, os.R_OK | os.X_OK)
-    return None if is_readable else "which is not a folder that can be read"
+    try:
+        lake_at(lake_uri).look()
+    except LakeError as error:
+        return str(error).removeprefix(f"LAKE_URI is '{lake_uri}', ").removesuffix(".")
+    return None
 
 
 def open_database(path: str, schema: str) -> None:
@@ -42,6 +38,8 @@ def open_database(path: str, schema: str) -> None:
     try:
         if file.stem.lower() in (*TAKEN_NAMES, schema.lower()):
             raise ValueError("whose name DuckDB would mistake for a schema: call the file otherwise")
+        if found := re.search("['\";]", file.stem):
+            raise ValueError(f"whose name has {found[0]} in it, as no table's address may: call the file otherwise")
         if file.is_dir():
             raise ValueError("which is a folder: name a file in it")
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +63,9 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ValueError):
         return said
     if "set lock on file" in said:
-        return "which another process has open: close it, or wait until it has ended"
+        holder = re.search(r"lock is held in (.+?) \(PID (\d+)\)", said)
+        who = f"{Path(holder[1]).name} (process {holder[2]})" if holder else "another process"
+        return f"which {who} has open: close it there, or wait until it has ended"
     if "not a valid DuckDB database" in said:
         return "which is no DuckDB file: name another, or move it away"
     if isinstance(error, OSError):

@@ -56,6 +56,10 @@ class Lake(ABC):
         self.uri = uri.rstrip("/")
 
     @abstractmethod
+    def look(self) -> None:
+        """Raises LakeError where the lake cannot be read."""
+
+    @abstractmethod
     def names(self, folder: str = "") -> list[str]:
         """The names of the files and folders in a folder of the lake; none where it is not there."""
 
@@ -106,8 +110,15 @@ class FolderLake(Lake):
     """In a folder: a file is written beside, and renamed."""
 
     def __init__(self, folder: str | Path) -> None:
-        """folder: it need not be there yet."""
+        """folder: it need not be there yet. Raises LakeError where DuckDB would look elsewhere for it."""
         super().__init__(str(folder))
+        if "\\" in self.uri:
+            raise LakeError(f"LAKE_URI is '{self.uri}', whose \\ ends a folder's name for DuckDB: name another folder.")
+
+    def look(self) -> None:
+        """It is a folder, and may be listed."""
+        if not (Path(self.uri).is_dir() and os.access(self.uri, os.R_OK | os.X_OK)):
+            raise LakeError(f"LAKE_URI is '{self.uri}', which is not a folder that can be read.")
 
     def names(self, folder: str = "") -> list[str]:
         """As they are on the disk."""

@@ -18,12 +18,12 @@ FIGURES = ("order_count", "total_spent", "last_order_at")
 Explanation = dict[str, Any]
 
 
-def explain(user: int, day: date | None, target: str) -> Explanation:
+def explain(user: dict[str, Any], day: date | None, target: str) -> Explanation:
     """What the macro `why` has found of a user's row, the last one when no date is given.
 
-    Raises DbtCommandError when there is no such row.
+    user: the macro's arguments that say which. Raises DbtCommandError when there is no such row.
     """
-    arguments = json.dumps({"user": user, "date": str(day) if day else None})
+    arguments = json.dumps({**user, "date": str(day) if day else None})
     command = ["run-operation", "why", "--args", arguments, "--target", target, "--no-write-json"]
     found: Explanation = json.loads(run(*command)[-1])
     return {**found, "agrees": agrees(found)}

@@ -15,6 +15,7 @@ from support.project import BUILD, Project, failure, order, user, working_folder
 from support.s3 import ON_BOTH
 from typer.testing import CliRunner, Result
 
+from user_metrics.check_lake import SEED
 from user_metrics.cli import app
 
 PASSED_OVER = "is passed over, as a name with a leading . or _ or with .tmp is not finished"
@@ -25,7 +26,7 @@ def check(project: Project, *options: str) -> Result:
     return project.command("check-lake", *options)
 
 
-def findings(project: Project, *options: str) -> dict[tuple[Any, ...], tuple[int, str]]:
+def findings(project: Project, *options: str) -> dict[tuple[Any, ...], tuple[int, str | None]]:
     """Count and example of each finding, by severity, check, table and what is so."""
     report = json.loads(check(project, "--json", *options).stdout)
     assert report["build_would_stop"] == any(finding["severity"] == "error" for finding in report["findings"])
@@ -82,6 +83,47 @@ def bad_lake(project: Project) -> Project:
         select = "select 'a1' as id, 1.5::double as amount"
         connection.execute(f"copy ({select}) to '{orders}/date={DAY[7]}/part_1.parquet' (format parquet)")
     return project
+
+
+def test_encrypted_files_columns_that_are_not_read_and_marks_of_hadoop_are_told_apart(project: Project) -> None:
+    write_days(project, 3)
+    first, second = (project.lake / "orders" / f"date={DAY[number]}" for number in (0, 1))
+    with duckdb.connect() as connection:
+        connection.execute("set force_mbedtls_unsafe = 'true'; pragma add_parquet_key('key', '0123456789112345')")
+        orders = f"select *, 'PT' as country, 1 as \"Ship To\" from '{first}/part_0.parquet'"
+        connection.execute(f"copy ({orders}) to '{second}/part_0.parquet' (encryption_config {{footer_key: 'key'}})")
+        connection.execute(f"copy ({orders}) to '{first}/part_1.parquet'")
+    for mark in (project.lake / "orders_$folder$", project.lake / "orders" / f"date={DAY[0]}_$folder$"):
+        mark.touch()
+    found = findings(project)
+    assert found["error", "files", None, "is encrypted: write it without encryption"] == (
+        1, f"{second}/part_0.parquet",
+    )  # fmt: skip
+    assert found["note", "columns", "orders", "has columns that are not read: country, Ship To"] == (2, None)
+    assert found["note", "files", None, PASSED_OVER] == (1, f"{first}_$folder$")
+    assert not [finding for finding in found if finding[3].startswith("lies where no load is")]
+    shutil.rmtree(second)
+    project.run(*BUILD, "--exclude", "test_type:singular")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (",", ";", "begins with status;counts_as_order;counts_as_spend: its first line must be status,counts_as_order"),
+        ("returned,false,true", "returned,,true", "is returned,,true: write it like returned,false,true."),
+        ("returned,false,true", "returned,no,true", "is returned,no,true: write it like returned,false,true."),
+        ("returned,false,true", "returned,false", "is returned,false: write it like returned,false,true."),
+    ],
+)
+def test_a_seed_that_would_stop_a_build_is_told(
+    old: str, new: str, said: str, project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seed = tmp_path / "order_statuses.csv"
+    seed.write_text(SEED.read_text().replace(old, new))
+    monkeypatch.setattr("user_metrics.check_lake.SEED", seed)
+    result = check(project)
+    assert result.exit_code == 1
+    assert said in " ".join(result.stderr.split())
 
 
 @ON_BOTH

@@ -6,25 +6,27 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 import pytest
-from support.days import write_days
-from support.project import BUILD, ROOT, Project, failure
+from support.days import DAY, build, write_days
+from support.project import BUILD, ROOT, Project, failure, working_folder
 
 
 @contextmanager
-def opened_elsewhere(database: Path) -> Iterator[None]:
-    """Another process has the file open."""
+def opened_elsewhere(database: Path) -> Iterator[int]:
+    """Another process, by its id, has the file open."""
     program = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", program, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout
         assert process.stdout.readline() == b"open\n"
-        yield
+        yield process.pid
         process.kill()
 
 
@@ -36,12 +38,36 @@ def refusal(project: Project, path: Path) -> str:
     return failure(result)
 
 
-@pytest.mark.parametrize("name", ["raw.duckdb", "analytics.db", "TEMP.duckdb", "main.duckdb", "system"])
+@pytest.mark.parametrize(
+    "name", ["raw.duckdb", "analytics.db", "TEMP.duckdb", "main.duckdb", "system", "information_schema.duckdb"]
+)
 def test_a_file_that_would_be_mistaken_for_a_schema_is_refused(project: Project, name: str) -> None:
     path = project.folder / name
     said = f"DUCKDB_PATH is '{path}', whose name DuckDB would mistake for a schema: call the file otherwise."
     assert said in refusal(project, path)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["it's.duckdb", 'a"b.duckdb', "x;y.duckdb"])
+def test_a_file_whose_name_dbt_cannot_quote_is_refused(project: Project, name: str) -> None:
+    assert f"DUCKDB_PATH is '{project.folder / name}', whose name has " in refusal(project, project.folder / name)
+    assert not (project.folder / name).exists()
+
+
+def test_a_folder_whose_name_has_such_signs_is_none_of_them(tmp_path: Path) -> None:
+    project = Project(tmp_path / "it's; a \"b")
+    write_days(project, 2)
+    project.run(*BUILD)
+    assert len(project.metrics()) == 4
+
+
+def test_a_lake_whose_path_has_a_backslash_is_refused_by_all(project: Project) -> None:
+    project.lake = project.folder / "a\\b"
+    project.lake.mkdir()
+    reason = f"LAKE_URI is '{project.lake}', whose \\ ends a folder's name for DuckDB: name another folder."
+    assert reason in failure(project.invoke("run"))
+    for command in (("check-lake",), ("sample",)):
+        assert reason in " ".join(project.command(*command).stderr.split())
 
 
 def test_a_folder_is_refused(project: Project) -> None:
@@ -70,11 +96,33 @@ def test_a_missing_folder_is_made(project: Project) -> None:
 
 
 def test_a_file_that_is_open_elsewhere_is_refused(project: Project) -> None:
-    said = f"DUCKDB_PATH is '{project.database}', which another process has open: close it, or wait until it has ended."
-    with opened_elsewhere(project.database):
-        assert said in refusal(project, project.database)
+    with opened_elsewhere(project.database) as process:
+        said = refusal(project, project.database)
+    assert f"DUCKDB_PATH is '{project.database}', which python" in said
+    assert f" (process {process}) has open: close it there, or wait until it has ended." in said
     write_days(project, 2)
     project.run(*BUILD)
+
+
+def test_a_copy_and_a_question_at_a_time_as_consumers_are_told_stop_no_build(project: Project) -> None:
+    page = (ROOT / "docs" / "consumers.md").read_text()
+    (copy,) = re.findall(r"^    (cp .*)$", page, re.MULTILINE)
+    (question,) = re.findall(r"^    (with duckdb.*\n.*)$", page, re.MULTILINE)
+    project.database = project.folder / "data" / "user_metrics.duckdb"
+    for days in (1, 2):
+        write_days(project, days)
+        build(project)
+        subprocess.run(["bash", "-c", copy], cwd=project.folder, timeout=60, check=True)
+        found: dict[str, list[tuple[object, ...]]] = {}
+        of_the_day = textwrap.dedent(f"    {question}").replace("current_date - 1", f"'{DAY[days - 1]}'")
+        with working_folder(project.folder):
+            exec(of_the_day, {"duckdb": duckdb}, found)
+        assert len(found["rows"]) == 2
+    with duckdb.connect(project.folder / "data" / "published.duckdb", read_only=True) as connection:
+        ((last,),) = connection.execute("select max(date) from analytics.user_metrics").fetchall()
+        write_days(project, 3)
+        build(project)
+    assert last == DAY[1]
 
 
 @pytest.mark.parametrize("name", ["DUCKDB_PATH", "LAKE_URI"])

@@ -16,7 +16,26 @@ pytestmark = pytest.mark.airflow
 NOWHERE = "/nowhere"
 
 FACTS = """
-import json, os, runpy, sys
+import json, logging, os, runpy, sys
+from types import SimpleNamespace
+
+import pendulum
+from airflow.sdk.execution_time import macros
+
+RUN = SimpleNamespace(run_id="run", run_after=pendulum.datetime(2024, 1, 9, 7))
+
+def commands(dag, **context):
+    context |= {"macros": macros, "dag_run": RUN, "params": {"whole": []}}
+    texts = {task.task_id: task.bash_command for task in dag.tasks if hasattr(task, "bash_command")}
+    return {name: dag.get_template_env().from_string(text).render(context) for name, text in texts.items()}
+
+def told(task, **context):
+    said = []
+    handler = SimpleNamespace(level=0, handle=lambda record: said.append(record.getMessage()))
+    logging.getLogger("alerts").handlers = [handler]
+    from alerts import tell_failure
+    tell_failure({"ti": task, "dag_run": RUN, **context})
+    return said[0]
 
 def facts(**environment):
     os.environ.update(environment)
@@ -34,7 +53,9 @@ def facts(**environment):
             dag.catchup, dag.max_active_runs, str(task.retry_delay), sorted(dag.tags), str(dag.start_date.date())
         ],
         "deadline": str(deadline.interval),
-        "commands": {task.task_id: task.bash_command for task in dag.tasks if hasattr(task, "bash_command")},
+        "commands": commands(dag, ds="2024-01-05"),
+        "without a date": commands(dag),
+        "told": [told(task, ds="2024-01-05"), told(task)],
         "assets": [asset.name for task in dag.tasks for asset in task.outlets],
         "telemetry": settings.enable_telemetry,
         "callbacks": {task.task_id for task in dag.tasks if not task.on_failure_callback} == set(),
@@ -78,7 +99,7 @@ def test_into_redshift_loads_are_taken_first(facts: dict[str, Any]) -> None:
     found = facts["prod"]
     assert found["upstream"]["load"] == ["extract_orders", "extract_users"]
     assert found["upstream"]["source_freshness"] == ["load"]
-    assert "user-metrics load --date {{ ds }}" in found["commands"]["load"]
+    assert found["commands"]["load"].endswith("user-metrics load --date 2024-01-05")
 
 
 def test_the_defaults_are_those_of_the_page(facts: dict[str, Any]) -> None:
@@ -89,7 +110,16 @@ def test_the_defaults_are_those_of_the_page(facts: dict[str, Any]) -> None:
     assert found["callbacks"], "a task has no on_failure_callback"
     retries = found["retries"]
     assert {retries[name] for name in ("extract_users", "extract_orders", "docs", "dbt.dbt_producer_watcher")} == {2}
-    assert all("{{ ds }}" in found["commands"][f"extract_{table}"] for table in ("users", "orders"))
+
+
+def test_a_run_without_a_date_is_of_the_last_that_has_ended(facts: dict[str, Any]) -> None:
+    for table in ("users", "orders"):
+        assert f"--table {table} --date 2024-01-05" in facts["dev"]["commands"][f"extract_{table}"]
+        assert f"--table {table} --date 2024-01-08" in facts["dev"]["without a date"][f"extract_{table}"]
+    assert facts["prod"]["without a date"]["load"].endswith("user-metrics load --date 2024-01-08")
+    with_date, without = facts["dev"]["told"]
+    assert with_date.endswith("--start-date 2024-01-05 --end-date 2024-01-05")
+    assert without.endswith("comes after it: clear the failed tasks of this run in Airflow's pages")
 
 
 def test_a_project_that_is_not_there_or_not_set_up_is_named(facts: dict[str, Any]) -> None:

@@ -44,10 +44,10 @@ def test_the_first_run_and_one_without_news(five_days: Project) -> None:
 @pytest.mark.parametrize(
     ("changes", "first", "reason"),
     [
-        ({"amount": 11}, 2, "order 2 was corrected"),
-        ({"created_at": at(DAY[4])}, 2, f"order 2 moved to {DAY[4]}"),
-        ({"created_at": at(DAY[1])}, 1, "order 2 was corrected"),
-        ({"id": 50}, 2, "order 50 arrived"),
+        ({"amount": 11}, 2, "1 order corrected"),
+        ({"created_at": at(DAY[4])}, 2, "1 order moved"),
+        ({"created_at": at(DAY[1])}, 1, "1 order corrected"),
+        ({"id": 50}, 2, "1 order late"),
     ],
 )
 def test_why_dates_were_written_anew(five_days: Project, changes: dict[str, Any], first: int, reason: str) -> None:
@@ -60,6 +60,22 @@ def test_why_dates_were_written_anew(five_days: Project, changes: dict[str, Any]
     )
     columns = "first_date, last_date, rows_written, ranks_moved, loads_read"
     assert last_run(five_days, columns) == (DAY[first], DAY[5], rows, 0, 1)
+
+
+def test_all_that_has_happened_is_counted_by_kind(five_days: Project) -> None:
+    """Of the dates that were there; what a new date brings is what is expected of it."""
+    usual = order(0, 1, "10.00", "completed", at(DAY[0]), at(DAY[5]), loaded(DAY[5]))
+    rows = [
+        {**usual, "id": 0, "amount": "11.00"},
+        {**usual, "id": 1, "created_at": at(DAY[4])},
+        {**usual, "id": 50, "created_at": at(DAY[3])},
+        {**usual, "id": 51, "created_at": at(DAY[2])},
+        {**usual, "id": 52, "created_at": at(DAY[5])},
+    ]
+    five_days.write_load("orders", DAY[5], rows)
+    five_days.write_load("users", DAY[5], [user(2, "new@x.org", at(DAY[0]), at(DAY[4]), loaded(DAY[5]))])
+    build(five_days)
+    assert "anew: 2 orders late, 1 corrected, 1 moved, 1 user with another address; " in last_run(five_days)[0]
 
 
 def test_ranks_that_have_moved_are_told(five_days: Project) -> None:
@@ -83,12 +99,12 @@ def test_a_table_of_runs_that_is_older_gets_the_columns_that_are_new(five_days: 
 def test_why_dates_were_written_for_other_reasons(five_days: Project) -> None:
     five_days.write_load("users", DAY[4], [user(2, "new@x.org", at(DAY[0]), at(DAY[3]), loaded(DAY[4]))])
     build(five_days)
-    assert f"2 rows of {DAY[3]} to {DAY[4]} were written anew: user 2 has another address; 1 load read." in last_run(
+    assert f"2 rows of {DAY[3]} to {DAY[4]} were written anew: 1 user with another address; 1 load read." in last_run(
         five_days
     )
     five_days.write_load("orders", DAY[4], [])
     build(five_days)
-    assert f"1 row of {DAY[4]} was written anew: order 4 has left its load; 1 load read; 1 row vanished." in last_run(
+    assert f"1 row of {DAY[4]} was written anew: 1 order gone from its load; 1 load read; 1 row vanished." in last_run(
         five_days
     )
     build(five_days, restate_from=str(DAY[2]))
@@ -98,7 +114,7 @@ def test_why_dates_were_written_for_other_reasons(five_days: Project) -> None:
     assert f"2 rows of {DAY[5]} were written: new dates; 1 load read; 1 row rejected." in last_run(five_days)
     five_days.execute("update analytics.order_statuses set counts_as_order = false where status = 'completed'")
     five_days.run("run")
-    assert "order 0 has a status that counts otherwise" in last_run(five_days)[0]
+    assert "4 orders counted otherwise" in last_run(five_days)[0]
     five_days.run("run", "--full-refresh", "--select", "fct_orders")
     five_days.run("run")
     assert "were written anew: dim_users or fct_orders was made anew" in last_run(five_days)[0]

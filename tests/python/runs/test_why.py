@@ -91,20 +91,41 @@ def test_an_earlier_date_has_what_counted_by_then(shop: Project) -> None:
     assert {row["order_id"]: row["reason"] for row in explained["not_counted"]}["7"] == "counts from 2024-01-04 on"
 
 
-@pytest.mark.parametrize("sign", ["[/on hold]", "[red]", "[link=x]y[/link]", "\x1b[2J", "\x9b2J", "\r", "\n"])
-def test_data_is_shown_and_does_nothing(sign: str, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    status = f"on{sign}hold"
-    project.write_load("users", DAY[0], [user(1, f"a{sign}@x{sign}.org", at(DAY[0]), at(DAY[0]), loaded(DAY[0]))])
-    project.write_load("orders", DAY[0], [version(1, 1, "10.00", status, 0, 0)])
+def test_a_user_is_found_by_address_or_by_an_own_id(shop: Project) -> None:
+    shop.execute("create table raw.customers as select 2 as user_id, 'C-''17' as number")
+    of_user_2 = found(shop, "--user", "2")
+    assert found(shop, "--email", "2@x.org") == of_user_2
+    assert found(shop, "--own-id", "C-'17", "--mapping", "raw.customers.number") == of_user_2
+    shop.execute("update analytics.dim_users set email = '2@x.org' where user_id = 3")
+    for options, said in (
+        (["--email", "nobody@x.org"], "No user has the email nobody@x.org."),
+        (["--email", "2@x.org"], "2 users have the email 2@x.org: 2, 3. Name one of them by --user."),
+        (["--own-id", "C-18", "--mapping", "raw.customers.number"], "No user has the number C-18."),
+        (["--own-id", "C-18"], "Say which user: by --user, by --email, or by --own-id with --mapping."),
+        (["--user", "1", "--email", "1@x.org"], "Say which user: "),
+        (["--own-id", "1", "--mapping", "a.b.c; drop table d"], "write it like analytics.user_ids.customer_id."),
+        ([], "Say which user: "),
+    ):
+        done = shop.command("why", *options)
+        assert done.exit_code == 1, options
+        assert said in " ".join(done.stderr.split())
+
+
+def test_data_is_shown_and_does_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    signs = ["[/on hold]", "[red]", "[link=x]y[/link]", "\x1b[2J", "\x9b2J", "\r", "\n"]
+    hostile = f"on{'|'.join(signs)}"
+    project.write_load("users", DAY[0], [user(1, f"a@x{hostile}.org", at(DAY[0]), at(DAY[0]), loaded(DAY[0]))])
+    project.write_load("orders", DAY[0], [version(1, 1, "10.00", hostile, 0, 0)])
     build(project)
     monkeypatch.setenv("DBT_PRINT", "false")
     for command in (("why", "--user", "1"), ("summary", "--database", str(project.database))):
         result = project.command(*command)
         assert result.exit_code == 0, result.output
-        shown = sign if sign.isprintable() else sign.encode("unicode_escape").decode()
-        assert shown in result.output
-        assert sign.isprintable() or sign == "\n" or sign not in result.output
+        for sign in signs:
+            assert (sign if sign.isprintable() else sign.encode("unicode_escape").decode()) in result.output
+        assert all(line.isprintable() for line in result.output.split("\n"))
     project.invoke("test", "--select", "assert_statuses_are_known")
+    assert project.printed
     assert all(text.isprintable() for text in project.printed)
 
 
