@@ -11,8 +11,8 @@
 
 {# The id of the user whom a column of a table calls so; dim_users and email where they are left out. #}
 {% macro user_called(name, relation=none, column=none) %}
+    {% set current = "" if relation else " and is_current and not is_deleted" %}
     {% set relation, column = relation or ref('dim_users'), column or 'email' %}
-    {% set current = " and is_current and not is_deleted" if column == 'email' else "" %}
     {% set found = run_query(
         "select distinct user_id from " ~ relation ~ " where cast(" ~ column ~ " as varchar) = " ~ sql_text(name) ~ current
         ~ " order by user_id"

@@ -24,6 +24,7 @@ from user_metrics.printable import printable
 
 SEED = Path("seeds/order_statuses.csv")
 STATUS_COLUMNS = ["status", "counts_as_order", "counts_as_spend"]
+FLAGS = {"true", "false", "t", "f", "1", "0", "yes", "no"}
 
 SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -71,14 +72,18 @@ def check(lake: str, variables: str = "{}") -> Report:
 
 def check_seed() -> None:
     """Raises DbtCommandError where dbt would not take seeds/order_statuses.csv."""
-    with SEED.open(newline="") as file:
-        header, *rows = csv.reader(file)
-    if header != STATUS_COLUMNS:
+    try:
+        with SEED.open(newline="", encoding="utf-8-sig") as file:
+            header, *rows = [*csv.reader(file)] or [[]]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DbtCommandError(f"{SEED} cannot be read as UTF-8: {error}.") from None
+    if not set(STATUS_COLUMNS) <= set(header):
         raise DbtCommandError(
             f"{SEED} begins with {','.join(header)}: its first line must be {','.join(STATUS_COLUMNS)}, with commas."
         )
     for number, row in enumerate(rows, start=2):
-        if row and (len(row) != len(header) or not row[0] or {flag.lower() for flag in row[1:]} - {"true", "false"}):
+        status, *flags = (dict(zip(header, row, strict=False)).get(name, "") for name in STATUS_COLUMNS)
+        if row and not (status and {flag.lower() for flag in flags} <= FLAGS):
             raise DbtCommandError(f"Line {number} of {SEED} is {','.join(row)}: write it like returned,false,true.")
 
 

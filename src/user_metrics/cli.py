@@ -37,14 +37,11 @@ class Table(StrEnum):
     orders = "orders"
 
 
-WHOLE = [Table.users]
-"""Extracted as a whole: their changes alone would leave orders waiting for users who have not changed."""
-
 DUCKDB = {"LAKE_URI": "data/lake, which the sample is in", "DUCKDB_PATH": "data/user_metrics.duckdb"}
 WHERE = {"dev": DUCKDB, "ci": DUCKDB, "prod": {"REDSHIFT_HOST": "none", "REDSHIFT_DATABASE": "none"}}
 """Of each target, the variables that say what is read and written, and what is without them."""
 
-TargetOption = Annotated[str, typer.Option(envvar="DBT_TARGET", help="Target of profiles.yml.")]
+TargetOption = Annotated[str, typer.Option("--target", "-t", envvar="DBT_TARGET", help="Target of profiles.yml.")]
 LakeUri = Annotated[str, typer.Option("--lake", envvar="LAKE_URI", help="The lake: a folder, or s3://bucket/prefix.")]
 
 
@@ -205,7 +202,7 @@ def extract_load(
 def backfill_dates(
     first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First date.")],
     last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last date.")],
-    whole: Annotated[list[Table], typer.Option(help="A table to extract as a whole each time.")] = WHOLE,
+    whole: Annotated[list[Table] | None, typer.Option(help="A table to extract as a whole, besides users.")] = None,
     by_change: Annotated[bool, typer.Option("--by-change", help="Extract no table as a whole.")] = False,
     at_once: Annotated[
         int, typer.Option("--parallel-extract", min=1, max=32, help="Dates to extract at once, and to build together.")
@@ -228,11 +225,14 @@ def backfill_dates(
 
     if first > last:
         raise refusal("--from must not be after --to.")
+    if by_change and whole:
+        raise refusal("Say --whole or --by-change, not both.")
     refuse_future("--to", last)
+    tables = [] if by_change else [Table.users, *(whole or [])]
     watch.log_events()
     try:
         wanted = backfill.Backfill(
-            source.source(), lake_at(lake_uri), first.date(), last.date(), frozenset([] if by_change else whole),
+            source.source(), lake_at(lake_uri), first.date(), last.date(), frozenset(tables),
             target, backfill.settings(variables), at_once,
         )  # fmt: skip
         wanted.check()

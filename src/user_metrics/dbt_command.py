@@ -112,5 +112,9 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 def _sentence(message: str) -> str:
     """The message of dbt without the lines that say which macro has raised it."""
     lines = [LEVEL.sub("", line.strip()) for line in message.splitlines()]
-    said = [line for line in lines if line and not line.startswith((">", "Compilation Error", "Encountered an error"))]
+    said = [
+        line
+        for line in lines
+        if line and not line.startswith((">", "Compilation Error", "Runtime Error", "Encountered"))
+    ]
     return " ".join(said)

@@ -49,8 +49,8 @@ def open_database(path: str, schema: str) -> None:
                 # It is ours alone now: what a process that was killed has spilled is nobody's.
                 for spilled in file.with_name(f"{file.name}.tmp").glob("duckdb_temp_*"):
                     spilled.unlink()
-        except duckdb.Error:
-            if is_new:
+        except duckdb.Error as error:
+            if is_new and "set lock on file" not in str(error):
                 file.unlink(missing_ok=True)  # half a file, of a disk that is full
             raise
     except (ValueError, OSError, duckdb.Error) as error:

@@ -26,12 +26,13 @@ TRANSIENT = re.compile(
     r"connection refused|could not (connect|receive|translate host name)|server closed the connection|timeout expired"
     r"|no route to host|network is unreachable|connection reset|broken pipe|starting up|shutting down|too many clients"
     r"|terminating connection|SSL SYSCALL|no connection to the server|conflict with recovery"
-    r"|remaining connection slots|too many connections",
+    r"|remaining connection slots|too many connections|no more connections allowed|query_wait_timeout"
+    r"|server_login_retry|server login has been failing",
     re.IGNORECASE,
 )
 """What PostgreSQL and its library say of trouble that passes."""
 
-OF_SERVER = re.compile("connection to server|could not (connect|receive|translate host name)|FATAL|ERROR")
+OF_SERVER = re.compile("connection to server|could not (connect|receive|translate host name)")
 """What is in a message of a server, or of the way to it; others are of the address, and may have a password in them."""
 
 
@@ -91,8 +92,8 @@ def read(
         # It would go to standard output, which is for the result.
         connection.execute("set enable_progress_bar = false")
         with signed_in(connection, source):
-            refuse_clock_ahead(connection)
             try:
+                refuse_clock_ahead(connection)
                 rows = query(connection, source, table, day, whole)
                 with growing(file, progress, f"{table} {day}"):
                     connection.execute(write_file(f"({rows})", file), {"loaded_at": loaded_at})
@@ -144,7 +145,8 @@ def not_signed_in(message: str, dsn: str) -> ExtractionError:
     """Why the source cannot be signed in to, without its password or a part of it."""
     # DuckDB says the whole address, and libpq that part of an address which it does not understand.
     said = message.replace(dsn, "…").split('": ', 1)[-1].splitlines()[0]
-    if "@" in said or not OF_SERVER.search(said):
+    is_answer = re.search("FATAL|ERROR", said)
+    if not is_answer and ("@" in said or not (OF_SERVER.search(said) or TRANSIENT.search(said))):
         return ExtractionError(
             "SOURCE_POSTGRES_DSN is not an address of PostgreSQL: write host=… dbname=… user=… password='…', or"
             " postgresql://user:password@host/database with %40 for @, %2F for / and %25 for % in the password."
@@ -177,20 +179,26 @@ def query(connection: duckdb.DuckDBPyConnection, source: Source, table: str, day
     types = {
         name: type
         for name, type in columns_of(connection, source, table).items()
-        if any(name in expression for expression in expressions.values())
+        if any(mentions(expression, name) for expression in expressions.values())
     }
     rows = rows_of(types, source, table, None if whole else (first, end))
     for name, expression in expressions.items():
-        column = expression.strip('"')
-        if types.get(column) == "numeric":
-            # Of any size and precision: as a double, which it is in other expressions, it would lose digits.
+        column = named(expression, types)
+        if column and types[column].startswith("numeric") and not digits(types[column]):
+            # As a double, which it is in other expressions, it would lose digits.
             expressions[name] = quoted(f"{column} as text")
     if table == "orders" and source.statuses:
         pairs = ", ".join(f"{literal(theirs)}: {literal(ours)}" for theirs, ours in source.statuses.items())
         status = f"cast({expressions['status']} as varchar)"
         expressions["status"] = f"coalesce(map {{{pairs}}}[{status}], {status})"
-    named = ", ".join(f"{expression} as {name}" for name, expression in expressions.items())
-    found = {name: type for name, type, *_ in connection.execute(f"describe select {named} from {rows}").fetchall()}
+    values = ", ".join(f"{expression} as {name}" for name, expression in expressions.items())
+    found = {name: type for name, type, *_ in connection.execute(f"describe select {values} from {rows}").fetchall()}
+    for name, type in found.items():
+        if COLUMNS[table][name] == "timestamp" and type == "VARCHAR":
+            setting = f"SOURCE_{table.upper()}__{name.upper()}"
+            raise ExtractionError(
+                f"{setting} is a text, which has no order: cast it, as {expressions[name]}::timestamp."
+            )
     columns = [
         f"{fitted(expressions[name], name, type, found[name]) if name in found else '$loaded_at::timestamp'} as {name}"
         for name, type in COLUMNS[table].items()
@@ -207,15 +215,16 @@ def query(connection: duckdb.DuckDBPyConnection, source: Source, table: str, day
 
 def columns_of(connection: duckdb.DuckDBPyConnection, source: Source, table: str) -> dict[str, str]:
     """The columns of the source's table, by PostgreSQL's names of their types; raises ExtractionError without it."""
+    # A domain is of another type, which may be a domain too.
     asked = f"""
-        select
-            attname,
-            case typbasetype
-                when 0 then format_type(atttypid, atttypmod) else format_type(typbasetype, typtypmod)
-            end as type
-        from pg_attribute
-        inner join pg_type on pg_attribute.atttypid = pg_type.oid
-        where attrelid = to_regclass({literal(address(source, table))}) and attnum > 0 and not attisdropped
+        with recursive columns as (
+            select attname, atttypid as type_id, atttypmod as modifier from pg_attribute
+            where attrelid = to_regclass({literal(address(source, table))}) and attnum > 0 and not attisdropped
+            union all
+            select attname, typbasetype, typtypmod from columns inner join pg_type on type_id = oid where typtype = 'd'
+        )
+        select attname, format_type(type_id, modifier) as type
+        from columns inner join pg_type on type_id = oid where typtype <> 'd'
         """
     found = dict(connection.execute(f"from {of_source(asked)}").fetchall())
     if not found:
@@ -224,6 +233,16 @@ def columns_of(connection: duckdb.DuckDBPyConnection, source: Source, table: str
             f"The source has no table {name}: correct SOURCE_{table.upper()}__TABLE or SOURCE_DB_SCHEMA."
         )
     return found
+
+
+def mentions(expression: str, name: str) -> bool:
+    """Whether a column's name is in an expression as a word of its own, in any case."""
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", expression, re.IGNORECASE) is not None
+
+
+def named(expression: str, types: dict[str, str]) -> str | None:
+    """The column that an expression is the name of, in any case, as in DuckDB; none where it is more than a name."""
+    return next((name for name in types if expression.strip('"').lower() == name.lower()), None)
 
 
 def address(source: Source, table: str) -> str:
@@ -240,8 +259,8 @@ def rows_of(types: dict[str, str], source: Source, table: str, changed: tuple[da
     # Of a number that is NaN, DuckDB would make 0.
     wanted = [f"{quoted(name)}{'::text' if name in numbers else ''}" for name in types]
     asked = f"select {', '.join(wanted)} from {address(source, table)}"
-    updated_at = getattr(source, table).updated_at.strip('"')
-    if changed and types.get(updated_at, "").startswith(("timestamp", "date")):
+    updated_at = named(getattr(source, table).updated_at, types)
+    if changed and updated_at and types[updated_at].startswith(("timestamp", "date")):
         first, end = (literal(f"{moment:%Y-%m-%d %H:%M:%S}+00") for moment in changed)
         asked += f" where {quoted(updated_at)} >= {first} and {quoted(updated_at)} < {end}"
     if not numbers:
@@ -253,17 +272,24 @@ def rows_of(types: dict[str, str], source: Source, table: str, changed: tuple[da
 
 def number(name: str, type: str) -> str:
     """A `numeric` of the source, of its text: as a decimal of the same digits, or as a double where they are many."""
-    column, digits = quoted(name), re.fullmatch(r"numeric\((\d+),(\d+)\)", type)
-    if not digits or int(digits[1]) > 38:
+    column, decimal = quoted(name), digits(type)
+    if not decimal:
         return f"cast({column} as double)"
-    cast = f"cast({column} as decimal({digits[1]}, {digits[2]}))"
+    cast = f"cast({column} as decimal({decimal[1]}, {decimal[2]}))"
     return f"case when {column} in ('NaN', 'Infinity', '-Infinity') then {refused(name, column)} else {cast} end"
 
 
-OWN_NOISE = {"FLOAT": 2**-23, "DOUBLE": 2**-51}
-"""By how much of itself a number may be off from the decimal that it stands for: it was stored, and perhaps divided."""
+def digits(type: str) -> re.Match[str] | None:
+    """Precision and scale of a `numeric` that DuckDB's decimal can hold; none of another."""
+    found = re.fullmatch(r"numeric\((\d+),(\d+)\)", type)
+    return found if found and int(found[1]) <= 38 else None
 
-WHOLE, CENTS = r"\s*[+-]?\d+(\.0*)?\s*", r"\s*[+-]?(\d+\.?|\d*\.\d{1,2}0*)\s*"
+
+DOUBLES = ("FLOAT", "DOUBLE")
+WHOLE, AS_WRITTEN = r"-?\d+(\.0*)?", r"0|-?[1-9]\d*"
+"""Whole numbers; those that no other text is, as 7 and 007 may be two users."""
+
+CENTS = r"\s*[+-]?(\d+\.?|\d*\.\d{1,2}0*)\s*"
 
 
 def fitted(expression: str, name: str, type: str, found: str) -> str:
@@ -272,16 +298,22 @@ def fitted(expression: str, name: str, type: str, found: str) -> str:
     found: its type in DuckDB.
     """
     fits, cast, value = "true", f"try_cast({expression} as {type})", f"cast({expression} as varchar)"
-    if type == "bigint" and found in OWN_NOISE:
+    if type == "bigint" and found in DOUBLES:
         # From 2^53 on, a double may stand for another whole number.
         fits = f"isfinite({expression}) and abs({expression}) < 9007199254740992 and trunc({expression}) = {expression}"
     elif type == "bigint" and not re.fullmatch(r"U?\w*INT(EGER)?|DECIMAL\(\d+,0\)", found):
-        fits = f"regexp_full_match({value}, {literal(WHOLE)})"
-    elif type == "decimal(18, 2)" and found in OWN_NOISE:
-        double = f"cast({expression} as double)"
-        noise = f"abs({double}) * {OWN_NOISE[found]!r}"
-        fits = f"isfinite({expression}) and abs({double} - round({double}, 2)) <= {noise}"
-        cast = f"try_cast(round({double}, 2) as {type})"
+        is_text = found == "VARCHAR" and not expression.endswith(' as text"')
+        fits = f"regexp_full_match({value}, {literal(AS_WRITTEN if is_text else WHOLE)})"
+    elif type == "decimal(18, 2)" and found == "FLOAT":
+        cents = f"round(cast({expression} as double), 2)"
+        # The one that is nearest to whole cents; from 131,072 on it may stand for several.
+        fits = f"abs({expression}) < 131072 and cast({cents} as float) = {expression}"
+        cast = f"try_cast({cents} as {type})"
+    elif type == "decimal(18, 2)" and found == "DOUBLE":
+        # Off from whole cents by its own noise: it was stored, perhaps divided, or is what two of them differ by.
+        noise = f"greatest(abs({expression}) * {2**-51!r}, 1e-11)"
+        fits = f"abs({expression}) < 1e13 and abs({expression} - round({expression}, 2)) <= {noise}"
+        cast = f"try_cast(round({expression}, 2) as {type})"
     elif type == "decimal(18, 2)" and not re.fullmatch(r"U?\w*INT(EGER)?|DECIMAL\(\d+,[012]\)", found):
         fits = f"regexp_full_match({value}, {literal(CENTS)})"
     elif type == "timestamp":
@@ -301,6 +333,8 @@ def told(error: duckdb.Error, source: Source, table: str) -> ExtractionError:
     """An error of reading, as a sentence."""
     said = re.sub(r"^\w[\w ]* Error: ", "", str(error).splitlines()[0])
     name = f"{source.db_schema}.{getattr(source, table).table}"
+    if "No space left" in str(error):
+        return ExtractionError(f"The load of {name} cannot be written: {said}.")
     if "statement timeout" in str(error):
         return ExtractionError(f"Reading {name} was ended by a statement timeout: set SOURCE_TIMEOUT_SECONDS to more.")
     if TRANSIENT.search(str(error)):

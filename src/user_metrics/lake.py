@@ -122,15 +122,21 @@ class FolderLake(Lake):
 
     def names(self, folder: str = "") -> list[str]:
         """As they are on the disk."""
-        with suppress(FileNotFoundError):
+        try:
             return os.listdir(Path(self.uri, folder))  # noqa: PTH208 — names alone
-        return []
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise LakeError(f"LAKE_URI is '{self.uri}', which cannot be read: {error.strerror}.") from error
 
     def read(self, path: str) -> str | None:
         """As it is on the disk."""
-        with suppress(FileNotFoundError):
+        try:
             return Path(self.uri, path).read_text()
-        return None
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LakeError(f"LAKE_URI is '{self.uri}', whose {path} cannot be read: {error.strerror}.") from error
 
     def write(self, path: str, text: str) -> None:
         """In one step too."""

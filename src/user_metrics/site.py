@@ -33,7 +33,7 @@ def build(folder: Path, target: str) -> Path:
         raise FileExistsError(
             f"--folder is '{folder}', which holds other things than a site: name another, or empty it."
         )
-    work, new = folder.parent / "docs", folder.with_name(f"{folder.name}.new")
+    work, new = folder.parent / "docs", folder.with_name(f".{folder.name}.new")
     command = ("--target", target, "--target-path", str(work))
     facts = json.loads(run("run-operation", "site_facts", *command)[-1])
     run("docs", "generate", "--static", *command)
@@ -54,7 +54,7 @@ def build(folder: Path, target: str) -> Path:
 
 def put_in_place(new: Path, folder: Path) -> None:
     """Replaces a folder by renames alone: wherever this is stopped, a whole one is there or lies beside it."""
-    old = folder.with_name(f"{folder.name}.old")
+    old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)

@@ -10,6 +10,7 @@ from rich.table import Table
 from user_metrics.dbt_command import freshness, run
 from user_metrics.printable import printable
 
+WIDTH = 110
 STYLES = {"pass": "green", "warn": "yellow"}
 
 
@@ -22,6 +23,8 @@ def show_loads(target: str, console: Console) -> None:
     for load in json.loads(run("run-operation", "show_loads", "--target", target, "--no-write-json")[-1]):
         counts = (f"{int(load[name] or 0):,}" for name in ("delivered_rows", "rejected_rows", "vanished_rows"))
         table.add_row(load["table_name"], load["load_date"], *counts, load["last_read_at"][:16], load["state"])
+    # Figures are whole on a narrow terminal, and in a pipe, too.
+    console.width = max(console.width, WIDTH)
     console.print(table)
 
 

@@ -128,8 +128,8 @@ def test_tables_columns_and_statuses_are_called_as_the_settings_say(
     )
     for name, value in {
         "DB_SCHEMA": "shop", "ORDERS__TABLE": "Sales", "ORDERS__ID": "substr(number, 3)",
-        "ORDERS__USER_ID": "substr(buyer, 3)", "ORDERS__AMOUNT": "cents / 100", "ORDERS__STATUS": "state",
-        "ORDERS__CREATED_AT": "placed", "ORDERS__UPDATED_AT": "changed", "STATUSES": '{"1": "completed"}',
+        "ORDERS__USER_ID": "substr(buyer, 3)", "ORDERS__AMOUNT": "cents / 100", "ORDERS__STATUS": "STATE",
+        "ORDERS__CREATED_AT": "placed", "ORDERS__UPDATED_AT": "Changed", "STATUSES": '{"1": "completed"}',
     }.items():  # fmt: skip
         monkeypatch.setenv(f"SOURCE_{name}", value)
     assert extract(tmp_path).exit_code == 0
@@ -155,6 +155,7 @@ TOO_LARGE = "9223372036854775808"
 LOSSY = [
     *(("id", f"'1.5'::{type}", "1.5") for type in ("numeric", "numeric(10, 1)", "double precision", "real", "text")),
     ("user_id", "2.5::numeric", "2.5"),
+    *(("user_id", f"'{text}'::text", re.escape(text)) for text in ("007", "+7", " 7", "7.0", "-0")),
     ("user_id", "2.5::double precision", "2.5"),
     ("id", "9007199254740993::double precision", "9007199254740992.0"),
     ("id", f"{TOO_LARGE}::numeric", TOO_LARGE),
@@ -167,7 +168,8 @@ LOSSY = [
     ),
     ("amount", "'NaN'::numeric(18, 2)", "NaN"),
     ("amount", "10.0000000001::double precision", "10.0000000001"),
-    ("amount", "'10.001'::real", "10.001"),
+    *(("amount", f"'{value}'::real", value) for value in ("10.001", "50000.125", "200000.5")),
+    ("amount", "'4194522.3200000001'::numeric(50, 10)", "4194522.3200000001"),
     *(("amount", f"'10.001'::{type}", "10.001") for type in ("numeric", "numeric(10, 3)", "text")),
     ("amount", "'1e-20'::numeric", "0.00000000000000000001"),
     ("amount", "'10000000000000000'::numeric(20, 0)", "10000000000000000"),
@@ -187,7 +189,7 @@ def test_a_number_that_would_lose_something_is_refused(
 EXACT = [
     *(
         ("id", f"'9007199254740993'::{type}", 9007199254740993)
-        for type in ("numeric", "numeric(20, 0)", "text", "int8")
+        for type in ("numeric", "numeric(20, 0)", "numeric(20, 2)", "numeric(50, 0)", "text", "int8")
     ),
     ("user_id", "9007199254740993::numeric", 9007199254740993),
     ("user_id", "7.000::numeric", 7),
@@ -196,6 +198,9 @@ EXACT = [
     ("amount", "4194522.32::double precision", Decimal("4194522.32")),
     ("amount", "0.1::double precision + 0.2::double precision", Decimal("0.30")),
     ("amount", "12.34::real", Decimal("12.34")),
+    ("amount", "99999.99::real", Decimal("99999.99")),
+    ("amount", "100.1::double precision - 100::double precision", Decimal("0.10")),
+    ("amount", "0.3::double precision - (0.1::double precision + 0.2)", Decimal("0.00")),
     ("amount", "'-999999999999.99'::numeric", Decimal("-999999999999.99")),
     ("amount", "10.1000000000000000000000::numeric", Decimal("10.10")),
     ("amount", "'.5'::text", Decimal("0.50")),
@@ -212,6 +217,36 @@ def test_a_number_that_loses_nothing_is_taken_whatever_its_type(
         assert result.exit_code == 0, result.output
         ((id, user_id, amount, *_),) = rows(tmp_path / "orders" / "date=2024-01-05")
         assert {"id": id, "user_id": user_id, "amount": amount}[column] == expected, value
+
+
+def test_a_domain_is_the_number_that_it_is(application: Application, tmp_path: Path) -> None:
+    application.sql("create domain price as numeric; create domain our_price as price")
+    place(application, 1, "2024-01-05 12:00+00")
+    application.sql("alter table orders alter column amount type our_price using 'NaN'::numeric::our_price")
+    assert "amount is NaN, which decimal(18, 2) cannot hold without loss." in refusal(tmp_path)
+    application.sql("update orders set amount = 10.5")
+    assert extract(tmp_path).exit_code == 0
+    assert [amount for _, _, amount, *_ in rows(tmp_path / "orders" / "date=2024-01-05")] == [Decimal("10.50")]
+
+
+def test_no_more_columns_are_read_than_are_named(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader may be granted these alone; mail is in email."""
+    application.sql(
+        """
+        alter table users add column mail text;
+        create role clerk login;
+        grant select (id, email, created_at, updated_at) on users to clerk
+        """
+    )
+    monkeypatch.setenv("SOURCE_POSTGRES_DSN", application.dsn.replace("user=postgres", "user=clerk"))
+    monkeypatch.setenv("SOURCE_USERS__EMAIL", "lower(EMAIL)")
+    try:
+        result = extract(tmp_path, "users")
+        assert result.exit_code == 0, result.output
+    finally:
+        application.sql("drop owned by clerk; drop role clerk")
 
 
 def test_cents_that_are_divided_are_taken_to_the_cent(
@@ -648,9 +683,7 @@ def test_a_clock_that_is_ahead_is_refused(
     assert re.search(r"The clock of the source is (599|600) seconds ahead of this machine's", refusal(tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("column", "type", "value"), [("id", "text", "A-7"), ("amount", "text", "ten"), ("created_at", "text", "soon")]
-)
+@pytest.mark.parametrize(("column", "type", "value"), [("id", "text", "A-7"), ("amount", "text", "ten")])
 def test_a_type_that_does_not_fit_is_refused(
     application: Application, tmp_path: Path, column: str, type: str, value: str
 ) -> None:
@@ -665,8 +698,7 @@ def test_a_time_that_is_text_is_not_compared_as_such(application: Application, t
     place(application, 1, "2024-01-05 12:00+00")
     application.sql("alter table orders alter column updated_at type text using '5 Jan 2024'")
     said = refusal(tmp_path)
-    assert "A column of public.orders cannot be used as it is (Cannot compare values of type VARCHAR and type" in said
-    assert "correct SOURCE_ORDERS__… of it." in said
+    assert "SOURCE_ORDERS__UPDATED_AT is a text, which has no order: cast it, as updated_at::timestamp." in said
 
 
 def test_with_the_trigger_of_the_page_a_change_is_never_older_than_the_one_before(application: Application) -> None:

@@ -111,19 +111,40 @@ def test_encrypted_files_columns_that_are_not_read_and_marks_of_hadoop_are_told_
     [
         (",", ";", "begins with status;counts_as_order;counts_as_spend: its first line must be status,counts_as_order"),
         ("returned,false,true", "returned,,true", "is returned,,true: write it like returned,false,true."),
-        ("returned,false,true", "returned,no,true", "is returned,no,true: write it like returned,false,true."),
+        ("returned,false,true", "returned,never,true", "is returned,never,true: write it like returned,false,true."),
+        ("completed,true,true\n", "", None),
+        ("status,", "\ufeffstatus,", None),
+        ("returned,false,true", "returned,0,yes", None),
         ("returned,false,true", "returned,false", "is returned,false: write it like returned,false,true."),
     ],
 )
 def test_a_seed_that_would_stop_a_build_is_told(
-    old: str, new: str, said: str, project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    old: str, new: str, said: str | None, project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     seed = tmp_path / "order_statuses.csv"
     seed.write_text(SEED.read_text().replace(old, new))
     monkeypatch.setattr("user_metrics.check_lake.SEED", seed)
+    write_days(project, 1)
     result = check(project)
-    assert result.exit_code == 1
-    assert said in " ".join(result.stderr.split())
+    assert result.exit_code == (1 if said else 0), result.output
+    assert (said or "") in " ".join(result.stderr.split())
+
+
+def test_a_seed_that_is_empty_or_not_there_is_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seed = tmp_path / "order_statuses.csv"
+    monkeypatch.setattr("user_metrics.check_lake.SEED", seed)
+    for content, said in (
+        (None, "cannot be read as UTF-8: "),
+        (b"", "its first line must be status,"),
+        (b"status,\xff", "cannot be read as UTF-8: "),
+    ):
+        if content is not None:
+            seed.write_bytes(content)
+        result = check(project)
+        assert result.exit_code == 1
+        assert said in " ".join(result.stderr.split())
 
 
 @ON_BOTH

@@ -236,4 +236,4 @@ def test_of_two_runs_at_once_one_waits_for_the_other(shop: Shop, tmp_path: Path,
             met += max(begun, second_begun) < min(ended, second_ended)
             shop.warehouse.run(*MARTS)
             assert shop.warehouse.metrics() == shop.expected()
-    assert met >= rounds // 2, "the runs hardly ever met"
+    assert met >= max(1, rounds // 2), "the runs hardly ever met"

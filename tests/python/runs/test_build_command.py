@@ -74,10 +74,15 @@ def test_all_loads_are_shown_with_what_came_of_them(project: Project) -> None:
     assert project.command("loads").output == "There is no analytics.loads yet: run make build.\n"
     write_days(project, 30)
     build(project)
-    shown = [line.split()[:3] for line in project.command("loads").stdout.splitlines() if " 2024-01-" in line]
-    assert shown == [
+    project.execute(f"update analytics.fct_orders_loads set delivered_rows = 1234567890 where load_date = '{DAY[5]}'")
+    result = project.command("loads").stdout
+    assert " 1,234,567,890 " in result
+    assert "\u2026" not in result
+    shown = [line.split() for line in result.splitlines() if " 2024-01-" in line]
+    assert {(line[-1], len(line)) for line in shown} == {("read", 8)}
+    assert [line[:3] for line in shown if line[1] != str(DAY[5])] == [
         [table, str(day), "1" if table == "orders" else "2" if day == DAY[0] else "0"]
-        for day in DAY[:30] for table in ("orders", "users")
+        for day in DAY[:30] if day != DAY[5] for table in ("orders", "users")
     ]  # fmt: skip
 
 

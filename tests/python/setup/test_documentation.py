@@ -62,7 +62,8 @@ def test_a_database_that_somebody_else_writes_is_told_by_every_command(project: 
         ):
             done = project.command(*command)
             assert done.exit_code == 1, command
-            assert f"DUCKDB_PATH is '{project.database}', which another process" in done.output, command
+            assert f"DUCKDB_PATH is '{project.database}', which python" in done.output, command
+            assert f" (process {holder.pid}) has open: close it there" in done.output, command
             assert "Traceback" not in done.output
     finally:
         holder.kill()

@@ -75,7 +75,7 @@ def test_a_site_is_there_or_beside_wherever_its_replacement_is_stopped(
     class Stopped(BaseException):
         pass
 
-    folder, new, old = tmp_path / "site", tmp_path / "site.new", tmp_path / "site.old"
+    folder, new, old = tmp_path / "site", tmp_path / ".site.new", tmp_path / ".site.old"
     steps = itertools.count()
 
     def stopping(function: Callable[..., Any]) -> Callable[..., Any]:
